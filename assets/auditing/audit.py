@@ -1,0 +1,131 @@
+"""Running a stage's suite: measure, quarantine what a finding names, record what passed, say what blocks.
+
+Great Expectations counts; the rows behind a count are found in SQL by the same bounds. A stage with
+nothing unaudited runs nothing and loads nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, LiteralString, cast
+
+from psycopg import ClientCursor
+from psycopg.rows import dict_row
+from psycopg.sql import SQL, Composable, Identifier, Literal
+
+import sql
+from assets.auditing import expectations
+from assets.auditing.suite import Audit, AuditResult, Suite
+from assets.refresh import Refresh
+from assets.vectors.spaces import find_space
+from resources.postgres import Session
+
+KEPT_REPORTS = 50
+
+
+def suite_id(session: Session, suite: Suite) -> int:
+    """Return the number of a suite's present rules."""
+    details = json.dumps([{"name": audit.name, "max": audit.maximum, "min": audit.minimum} for audit in suite.audits])
+    params = {"stage": suite.stage, "digest": suite.digest, "details": details}
+    return int(session.value("auditing/declare_suite", params))
+
+
+def run_suite(refresh: Refresh, suite: Suite) -> list[AuditResult]:
+    """Audit what has no recorded pass.
+
+    Raises:
+        PermanentError: an audit could not be run.
+    """
+    number = suite_id(refresh.session, suite)
+    params = refresh.params | {"suite_id": number}
+    # A query asset must begin with SELECT, and our files begin with a comment.
+    batches = {
+        name: f"SELECT * FROM (\n{_finish(refresh, f'auditing/{name}', params)}\n) AS batch" for name in suite.batches
+    }
+    rows = {name: _count(refresh.session, query) for name, query in batches.items()}
+    filled = {name: query for name, query in batches.items() if rows[name]}
+    if not filled:
+        return [AuditResult(audit, passed=True, rows=0, findings=0) for audit in suite.audits]
+    report = _report_folder(refresh, suite.stage)
+    url = expectations.sqlalchemy_url(refresh.bench.database, refresh.session)
+    audits = [audit for audit in suite.audits if audit.batch in filled]
+    measured = expectations.measure(url, f"{refresh.name} {suite.stage}", filled, audits, report)
+    results = []
+    for audit in suite.audits:
+        seen = measured.get(audit.name, expectations.Measured(0, 0))
+        held = _hold_back(refresh, audit, filled[audit.batch]) if seen.unexpected and audit.finding == "quarantine" else 0
+        passed = audit.finding == "quarantine" or seen.unexpected == 0
+        results.append(AuditResult(audit, passed, seen.rows, seen.unexpected, held, str(report / "index.html")))
+    if suite.passes and all(result.passed or result.audit.finding == "warn" for result in results):
+        _record_passes(refresh, suite, params)
+    return results
+
+
+def _finish(refresh: Refresh, name: str, params: dict[str, Any]) -> str:
+    """Bind a batch's values into its text: Great Expectations takes finished queries only."""
+    space = find_space(refresh.session, refresh.bench.space_name)
+    further = {"vectors": space.table, "audited_vectors": f"audited_{space.table}"} if space else {}
+    text = sql.query(name)
+    needed = {key: value for key, value in further.items() if "{" + key + "}" in text}
+    values = params | {"space_id": space.space_id if space else None}
+    cursor = ClientCursor(refresh.session.connection)
+    return cursor.mogrify(refresh.session.compose(text, **needed), values)
+
+
+def _count(session: Session, query: str) -> int:
+    text = SQL("SELECT count(*) FROM ({batch}) AS batch").format(batch=SQL(cast(LiteralString, query)))
+    row = session.connection.execute(text).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _outside(audit: Audit) -> Composable:
+    """Write an audit's bounds as the condition that finds the rows outside them."""
+    column = Identifier(audit.column)
+    bounds: list[Composable] = []
+    if audit.minimum is not None:
+        bounds.append(SQL("{column} < {bound}").format(column=column, bound=Literal(audit.minimum)))
+    if audit.maximum is not None:
+        bounds.append(SQL("{column} > {bound}").format(column=column, bound=Literal(audit.maximum)))
+    return SQL(" OR ").join(bounds)
+
+
+def _hold_back(refresh: Refresh, audit: Audit, query: str) -> int:
+    text = SQL("SELECT document_id FROM ({batch}) AS batch WHERE {outside}").format(
+        batch=SQL(cast(LiteralString, query)), outside=_outside(audit)
+    )
+    with refresh.session.connection.cursor(row_factory=dict_row) as cursor:
+        found = [row["document_id"] for row in cursor.execute(text).fetchall()]
+    with refresh.writing():
+        return refresh.session.execute(
+            "auditing/quarantine_documents",
+            {
+                "document_ids": found,
+                "stage": f"{audit.batch} audit",
+                "reason": audit.reason,
+                "detail": audit.name,
+                "recipe_id": refresh.parse_recipe_id if "elements" in audit.batch else refresh.chunk_recipe_id,
+            },
+        )
+
+
+def _record_passes(refresh: Refresh, suite: Suite, params: dict[str, Any]) -> None:
+    if suite.passes is None:
+        return
+    with refresh.writing():
+        refresh.session.connection.execute(cast(LiteralString, _finish(refresh, f"auditing/{suite.passes}", params)))
+
+
+def _report_folder(refresh: Refresh, stage: str) -> Path:
+    root = refresh.bench.state_folder.resolve() / "data_docs"
+    root.mkdir(parents=True, exist_ok=True)
+    _forget_old_reports(root)
+    return root / refresh.run_id / stage
+
+
+def _forget_old_reports(root: Path) -> None:
+    import shutil
+
+    runs = sorted(root.iterdir(), key=lambda folder: folder.stat().st_mtime)
+    for folder in runs[:-KEPT_REPORTS]:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,86 @@
+"""What an audit is, as a value: bounds on a number, and what a finding means.
+
+A stage's room declares its suite with these; the bridge turns them into Great Expectations and into the
+SQL that finds the rows. Nothing here imports Great Expectations.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+Finding = Literal["quarantine", "block", "warn"]
+"""What a finding does: holds its document back, stops the publish, or is only shown."""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """A claim about every row of a batch.
+
+    Attributes:
+        name: the check's name in Dagster, which reads as an assertion.
+        description: what it protects from.
+        batch: the query below `sql/queries/auditing` whose rows it looks at.
+        column: the number that it looks at.
+        minimum: smallest allowed value.
+        maximum: largest allowed value.
+        finding: what a row outside does.
+        reason: the quarantine's reason code, for findings that hold a document back.
+    """
+
+    name: str
+    description: str
+    batch: str
+    column: str
+    minimum: float | None = None
+    maximum: float | None = None
+    finding: Finding = "block"
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """The audits of a stage.
+
+    Attributes:
+        stage: whose.
+        audits: in the order in which they are shown.
+        passes: the query that records what passed, if the publish asks for it by row.
+    """
+
+    stage: str
+    audits: tuple[Audit, ...]
+    passes: str | None = None
+
+    @property
+    def batches(self) -> tuple[str, ...]:
+        """The queries that the audits look at, each once."""
+        return tuple(dict.fromkeys(audit.batch for audit in self.audits))
+
+    @property
+    def digest(self) -> str:
+        """Identity of the rules: a recorded pass counts under these only."""
+        return hashlib.sha256(json.dumps([asdict(audit) for audit in self.audits]).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class AuditResult:
+    """What an audit found.
+
+    Attributes:
+        audit: which.
+        passed: whether the run may go on.
+        rows: rows looked at.
+        findings: rows outside the bounds.
+        held_back: documents put into quarantine for it.
+        report: folder of the Data Docs, if any were built.
+    """
+
+    audit: Audit
+    passed: bool
+    rows: int
+    findings: int
+    held_back: int = 0
+    report: str | None = None

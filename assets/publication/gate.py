@@ -1,0 +1,81 @@
+"""The gate: what may become visible, decided on recorded facts alone. Pure.
+
+A blocking check of the scheduler stops only its own run. The publish asks here, inside its transaction,
+whether everything that would become visible has met the rules.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from assets.settings import Limits
+
+
+@dataclass(frozen=True)
+class GateFacts:
+    """What `read_gate.sql` found.
+
+    Attributes:
+        documents: in the source.
+        heads: that readers see.
+        vanished: of those, gone from the source.
+        vanished_share: of the heads.
+        emptied: 1 if the source is empty and readers see documents.
+        quarantined: documents held back.
+        candidates: documents that would show something new.
+        elements_without_pass: of those, with an unaudited parse.
+        chunk_sets_without_pass: of those, with unaudited chunks.
+        texts_without_vector: texts of candidates that have no vector and were not refused.
+        vectors_without_pass: vectors of candidates that were not audited.
+    """
+
+    documents: int
+    heads: int
+    vanished: int
+    vanished_share: float
+    emptied: int
+    quarantined: int
+    candidates: int
+    elements_without_pass: int
+    chunk_sets_without_pass: int
+    texts_without_vector: int
+    vectors_without_pass: int
+
+
+def findings(facts: GateFacts, limits: Limits, *, accept_deletions: bool) -> dict[str, str]:
+    """Return what keeps the gate closed: a sentence by name; none if it opens.
+
+    Args:
+        facts: as recorded.
+        limits: of the collection.
+        accept_deletions: whether a person confirmed that documents may go.
+    """
+    found: dict[str, str] = {}
+    if facts.emptied and not accept_deletions:
+        found["source_emptied"] = (
+            f"the source is empty, but readers see {facts.heads} documents of it; check that it is mounted and "
+            "complete, or confirm with --accept-deletions"
+        )
+    elif facts.vanished_share > limits.vanished_share and not accept_deletions:
+        found["too_many_vanished"] = (
+            f"{facts.vanished} of {facts.heads} published documents are gone from the source, more than the "
+            f"{limits.vanished_share:.0%} that limits.vanished_share allows; check the source, or confirm with "
+            "--accept-deletions"
+        )
+    share = facts.quarantined / max(1, facts.documents)
+    if facts.quarantined > limits.quarantined_documents and share > limits.quarantined_share:
+        found["too_many_quarantined"] = (
+            f"{facts.quarantined} of {facts.documents} documents are in quarantine, more than the limits allow; "
+            "`suimon status` lists the reasons"
+        )
+    unaudited = {
+        "parses": facts.elements_without_pass,
+        "chunk sets": facts.chunk_sets_without_pass,
+        "vectors": facts.vectors_without_pass,
+    }
+    missing = [f"{count} {name}" for name, count in unaudited.items() if count]
+    if missing:
+        found["unaudited"] = f"{', '.join(missing)} have no recorded pass; run the checks of the earlier stages"
+    if facts.texts_without_vector:
+        found["without_vector"] = f"{facts.texts_without_vector} texts have no vector; run the vectors stage"
+    return found

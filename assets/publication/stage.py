@@ -1,0 +1,130 @@
+"""The publication stage: ask the gate, then move the heads of a collection in one short transaction."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from assets.auditing.audit import suite_id
+from assets.chunks import audits as chunk_audits
+from assets.elements import audits as element_audits
+from assets.publication.gate import GateFacts, findings
+from assets.refresh import Refresh, StageReport
+from assets.vectors import audits as vector_audits
+from assets.vectors.spaces import KnownSpace, find_space
+from resources.errors import GateClosed
+
+COUNTED = ("added", "changed", "metadata_only", "removed")
+
+
+class _NothingToMove(Exception):  # noqa: N818  # Takes an empty publish back; never leaves this module.
+    pass
+
+
+def run(refresh: Refresh) -> StageReport:
+    """Publish what was prepared and audited.
+
+    Raises:
+        GateClosed: something that would become visible may not; readers keep what they have.
+        LeaseLost: another refresh took the collection over.
+    """
+    report = StageReport("publication")
+    if refresh.converged:
+        return report
+    space = find_space(refresh.session, refresh.bench.space_name)
+    if space is None:  # Nothing was ever embedded: an empty source.
+        return report
+    suites = _suites(refresh, space)
+    report.counts["index_built"] = int(_build_index(refresh, space))
+    try:
+        with refresh.writing():
+            _pass_gate(refresh, space, suites)
+            counts = _flip(refresh)
+            refresh.session.execute(
+                "publication/mark_converged", refresh.params | {"fingerprint": refresh.fingerprint}
+            )
+    except _NothingToMove:
+        with refresh.writing():
+            refresh.session.execute(
+                "publication/mark_converged", refresh.params | {"fingerprint": refresh.fingerprint}
+            )
+        return report
+    except GateClosed as closed:
+        _record_verdict(refresh, closed.args[1] if len(closed.args) > 1 else {})
+        raise
+    _record_verdict(refresh, {})
+    report.counts |= counts
+    report.changed = True
+    return report
+
+
+def _suites(refresh: Refresh, space: KnownSpace) -> dict[str, int]:
+    session = refresh.session
+    return {
+        "element_suite": suite_id(session, element_audits.suite()),
+        "chunk_suite": suite_id(session, chunk_audits.suite(refresh.settings.chunking)),
+        "vector_suite": suite_id(session, vector_audits.suite(space.dimensions, normalised=space.normalised)),
+    }
+
+
+def _build_index(refresh: Refresh, space: KnownSpace) -> bool:
+    started = time.perf_counter()
+    built = bool(refresh.session.value("vectors/build_index", {"space_id": space.space_id}))
+    if built:
+        refresh.bench.progress("index", round(time.perf_counter() - started), None)
+    return built
+
+
+def _pass_gate(refresh: Refresh, space: KnownSpace, suites: dict[str, int]) -> None:
+    params = refresh.params | suites | {"space_id": space.space_id}
+    facts = GateFacts(**refresh.session.record("publication/read_gate", params, vectors=space.table))
+    found = findings(facts, refresh.settings.limits, accept_deletions=refresh.bench.accept_deletions)
+    if found:
+        raise GateClosed(f"{refresh.name} was not published: {'; '.join(found.values())}.", found)
+
+
+def _flip(refresh: Refresh) -> dict[str, Any]:
+    session = refresh.session
+    before = session.record("publication/count_heads", refresh.params)
+    publish = session.record(
+        "publication/insert_publish",
+        refresh.params | {"refresh_id": refresh.refresh_id, "run_id": refresh.run_id},
+    )
+    link_before, link_after = _link(refresh.settings.link)
+    params = refresh.params | {"publish_id": publish["publish_id"], "collection": refresh.name}
+    moved = session.execute(
+        "publication/insert_changes", params | {"link_before": link_before, "link_after": link_after}
+    )
+    if not moved:
+        raise _NothingToMove
+    counts = session.record("publication/count_changes", params)
+    session.execute("publication/remove_heads", params)
+    session.execute("publication/move_heads", params)
+    after = session.record("publication/count_heads", refresh.params)
+    expected = before["heads"] + counts["added"] - counts["removed"]
+    if not after["heads"] == after["ledger"] == expected:
+        raise GateClosed(
+            f"{refresh.name} was not published: the flip would leave {after['heads']} heads where the ledger has "
+            f"{after['ledger']} and {expected} were expected; this is a fault of Suimon, please report it.",
+            {"heads_differ": "heads differ from the ledger"},
+        )
+    if refresh.bench.accept_deletions:
+        counts["accepted_deletions"] = True
+    session.execute("publication/record_counts", params | {"counts": json.dumps(counts)})
+    return {"publish": publish["number"]} | {name: counts[name] for name in COUNTED}
+
+
+def _link(template: str | None) -> tuple[str | None, str]:
+    """Cut a link template at its placeholder."""
+    if template is None:
+        return None, ""
+    before, _, after = template.partition("{uri}")
+    return before, after
+
+
+def _record_verdict(refresh: Refresh, found: dict[str, str]) -> None:
+    refresh.session.execute(
+        "publication/record_verdict",
+        refresh.params | {"run_id": refresh.run_id, "passed": not found, "findings": json.dumps(found)},
+    )

@@ -1,0 +1,64 @@
+"""Recipes: everything that decides a stage's output, as a digest of what is declared and one of versions.
+
+A change of what is declared applies at the next refresh. A change of a version applies to new and changed
+documents until somebody asks for a rebuild. Nothing is imported to learn a version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+from assets.settings import Chunking
+
+PARSE_CODE_VERSION = "1"
+CHUNK_CODE_VERSION = "1"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What decides a stage's output.
+
+    Attributes:
+        stage: whose.
+        declared: what the user can change.
+        versions: what an upgrade can change.
+    """
+
+    stage: str
+    declared: dict[str, Any]
+    versions: dict[str, str]
+
+    def params(self) -> dict[str, str]:
+        """Return the values that name the recipe in the database."""
+        return {
+            "stage": self.stage,
+            "declared": _digest(self.declared),
+            "versions": _digest(self.versions),
+            "details": json.dumps({"declared": self.declared, "versions": self.versions}, sort_keys=True),
+        }
+
+
+def _digest(value: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+@cache
+def parse_recipe() -> Recipe:
+    """Return the recipe of the parse stage."""
+    return Recipe("elements", {}, {"code": PARSE_CODE_VERSION, "unstructured": version("unstructured")})
+
+
+def chunk_recipe(chunking: Chunking, tokenizer: str) -> Recipe:
+    """Return the recipe of the chunk stage.
+
+    Args:
+        chunking: what the collection declares.
+        tokenizer: whose tokens count.
+    """
+    declared = chunking.model_dump(mode="json") | {"tokenizer": tokenizer}
+    return Recipe("chunks", declared, {"code": CHUNK_CODE_VERSION})

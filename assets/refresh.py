@@ -1,0 +1,189 @@
+"""One refresh of one collection: what its stages share, and the stages in order without Dagster.
+
+The Dagster assets and `refresh_collection` call the same stage functions. Between stages nothing is
+handed over in memory: each reads from Postgres what is missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any, cast
+
+import psycopg
+
+from assets.lease import Lease, acquire
+from assets.recipes import chunk_recipe, parse_recipe
+from assets.settings import Collection
+from assets.workbench import Workbench
+from resources.errors import SuimonError
+from resources.postgres import Session
+
+
+@dataclass(frozen=True)
+class Refresh:
+    """A refresh under way.
+
+    Attributes:
+        bench: settings and doors.
+        session: a connection of the pipeline role.
+        lease: the right to write.
+        name: the collection.
+        settings: what the user declared of it.
+        collection_id: its number.
+        refresh_id: the ledger's line.
+        run_id: the Dagster run, or another name of the caller.
+        parse_recipe_id: the parse recipe in force.
+        chunk_recipe_id: the chunk recipe in force.
+        converged: whether the last refresh left nothing to do under these very settings.
+        fingerprint: digest of those settings.
+    """
+
+    bench: Workbench
+    session: Session
+    lease: Lease
+    name: str
+    settings: Collection
+    collection_id: int
+    refresh_id: int
+    run_id: str
+    parse_recipe_id: int
+    chunk_recipe_id: int
+    converged: bool
+    fingerprint: str
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The parameter that nearly every query takes."""
+        return {"collection_id": self.collection_id}
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """A transaction that commits only while the lease is held."""
+        with self.session.transaction():
+            self.lease.confirm(self.session)
+            yield
+
+
+@dataclass
+class StageReport:
+    """What a stage did.
+
+    Attributes:
+        stage: its name.
+        changed: whether it wrote anything but the ledger's line.
+        counts: numbers by name, in the order in which they are shown.
+        seconds: wall time.
+        quarantined: reasons by number of documents.
+    """
+
+    stage: str
+    changed: bool = False
+    counts: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    quarantined: dict[str, int] = field(default_factory=dict)
+
+
+Stage = Callable[[Refresh], StageReport]
+
+
+def _fingerprint(bench: Workbench, name: str, parse_id: int, chunk_id: int) -> str:
+    settings = bench.collection(name)
+    material = {
+        "parse": parse_id,
+        "chunk": chunk_id,
+        "space": [bench.space_name, bench.space.model, bench.space.dimensions, bench.space.passage_prefix],
+        "limits": settings.limits.model_dump(mode="json"),
+        "link": settings.link,
+    }
+    return hashlib.sha256(json.dumps(material, sort_keys=True).encode()).hexdigest()
+
+
+def _declare(bench: Workbench, session: Session, name: str) -> tuple[dict[str, Any], int, int]:
+    session_row = session.records("refresh/read_collection", {"name": name})
+    if not session_row:
+        session.execute("refresh/declare_collection", {"name": name})
+        session_row = session.records("refresh/read_collection", {"name": name})
+    row = session_row[0]
+    parse_id = int(session.value("refresh/declare_recipe", parse_recipe().params()))
+    chunking = bench.collection(name).chunking
+    chunk_id = int(session.value("refresh/declare_recipe", chunk_recipe(chunking, bench.space.tokenizer).params()))
+    return row, parse_id, chunk_id
+
+
+@contextmanager
+def open_refresh(bench: Workbench, name: str, run_id: str) -> Iterator[Refresh]:
+    """Take part in a refresh: the first stage of a run starts it, later ones join.
+
+    The lease is kept when the block ends well, so that the next stage finds it, and released when it
+    fails.
+
+    Raises:
+        CollectionBusy: another run holds the collection.
+    """
+    settings = bench.collection(name)
+    database = bench.database
+    with database.connect() as session:
+        row, parse_id, chunk_id = _declare(bench, session, name)
+        collection_id = row["collection_id"]
+        lease = cast("Lease | None", bench.keepers.get(name))
+        if lease is None or lease.holder != run_id:
+            lease = acquire(
+                database, session, collection_id, run_id,
+                seconds=bench.lease_seconds, wait=bench.lease_wait_seconds,
+            )  # fmt: skip
+            bench.keepers[name] = lease
+        try:
+            opened = session.record("refresh/open_refresh", {"collection_id": collection_id, "run_id": run_id})
+            rebuild = bench.rebuild and not opened["stages"]
+            if rebuild or (row["parse_recipe_id"], row["chunk_recipe_id"]) != (parse_id, chunk_id):
+                session.execute(
+                    "refresh/set_recipes",
+                    {
+                        "collection_id": collection_id,
+                        "parse_recipe_id": parse_id,
+                        "chunk_recipe_id": chunk_id,
+                        "rebuild": rebuild,
+                    },
+                )
+                row["converged"] = None
+            fingerprint = _fingerprint(bench, name, parse_id, chunk_id)
+            yield Refresh(
+                bench, session, lease, name, settings, collection_id, opened["refresh_id"], run_id,
+                parse_id, chunk_id, row["converged"] == fingerprint, fingerprint,
+            )  # fmt: skip
+        except BaseException as error:
+            end_refresh(bench, name, f"failed: {type(error).__name__}")
+            raise
+
+
+def end_refresh(bench: Workbench, name: str, outcome: str) -> None:
+    """Write down how this process's refresh of a collection ended, and let the next one in."""
+    lease = cast("Lease | None", bench.keepers.pop(name, None))
+    if lease is None:
+        return
+    try:
+        with bench.database.connect() as session:
+            opened = session.record(
+                "refresh/open_refresh", {"collection_id": lease.collection_id, "run_id": lease.holder}
+            )
+            session.execute("refresh/close_refresh", {"refresh_id": opened["refresh_id"], "outcome": outcome})
+        lease.release()
+    except (SuimonError, psycopg.Error):
+        return  # The database is away: the lease runs out by itself.
+
+
+def run_stage(refresh: Refresh, name: str, stage: Stage) -> StageReport:
+    """Run a stage, time it, and write its report into the ledger."""
+    started = time.perf_counter()
+    report = stage(refresh)
+    report.seconds = round(time.perf_counter() - started, 4)
+    refresh.session.execute(
+        "refresh/record_stage",
+        {"refresh_id": refresh.refresh_id, "stage": name, "report": json.dumps(asdict(report))},
+    )
+    return report

@@ -1,0 +1,136 @@
+"""What every stage is handed: the declaration as values, and the doors to the outside world.
+
+One object a process. Doors open when they are first needed, so that a refresh with nothing to do starts
+neither a parser nor an endpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+from assets.settings import Collection, Space
+from resources.embedding_endpoint import EmbeddingEndpoint
+from resources.errors import ConfigurationError
+from resources.migrator import migrate, read_state
+from resources.parser_pool import ParserPool
+from resources.postgres import Database, Names
+from resources.sources import Globs, Source, open_source
+from resources.tokenizers import Tokenizer, load_tokenizer
+
+
+class Progress(Protocol):
+    """Somebody who wants to know how far a long stage is."""
+
+    def __call__(self, stage: str, done: int, total: int | None) -> None:
+        """Hear that `done` of `total` items of a stage are finished."""
+        ...
+
+
+def silent(stage: str, done: int, total: int | None) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True)
+class Doors:
+    """How the outside world is found.
+
+    Attributes:
+        database_url: gives the DSN; starts the embedded Postgres if that is what is declared.
+        embedding_url: gives the base URL of the bundled embedding server, starting it if needed.
+    """
+
+    database_url: Callable[[], str]
+    embedding_url: Callable[[], str]
+
+
+@dataclass
+class Workbench:
+    """Settings and doors.
+
+    Attributes:
+        collections: the declared collections, by name.
+        space_name: the declared space's name.
+        space: the declared space.
+        root: the folder that relative sources start from.
+        doors: how the outside world is found.
+        names: schemas and roles.
+        state_folder: where files of the project's own go (Data Docs).
+        progress: told how far long stages are.
+        lease_seconds: how long a lease outlives its holder.
+        parsers: parser processes side by side.
+    """
+
+    collections: Mapping[str, Collection]
+    space_name: str
+    space: Space
+    root: Path
+    doors: Doors
+    names: Names = Names()
+    state_folder: Path = Path(".suimon")
+    progress: Progress = silent
+    lease_seconds: float = 30.0
+    lease_wait_seconds: float = 45.0
+    parsers: int | None = None
+    rebuild: bool = False
+    accept_deletions: bool = False
+    keepers: dict[str, object] = field(default_factory=dict, repr=False)
+
+    def collection(self, name: str) -> Collection:
+        """Return a declared collection.
+
+        Raises:
+            ConfigurationError: it is not declared (any more).
+        """
+        if name not in self.collections:
+            raise ConfigurationError(
+                f"The collection {name!r} is not declared in collections.yaml; declare it again, or leave it as it is."
+            )
+        return self.collections[name]
+
+    def source(self, name: str) -> Source:
+        """Open the source of a declared collection."""
+        declared = self.collection(name)
+        globs = Globs(declared.include, declared.exclude)
+        return open_source(declared.source, self.root, globs, dict(declared.storage_options))
+
+    @cached_property
+    def database(self) -> Database:
+        """The database, reached and brought up to this version's schema."""
+        database = Database(self.doors.database_url(), self.names)
+        if not read_state(database).current:
+            migrate(database)
+        return database
+
+    @cached_property
+    def parser_pool(self) -> ParserPool:
+        """The parser processes."""
+        return ParserPool(
+            "assets.elements.parsing:parse", preload=("assets.elements.preload",), processes=self.parsers
+        )
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The declared space's tokenizer."""
+        return load_tokenizer(self.space.tokenizer)
+
+    @cached_property
+    def endpoint(self) -> EmbeddingEndpoint:
+        """The declared space's endpoint."""
+        base_url = self.space.base_url or self.doors.embedding_url()
+        key = self.space.api_key
+        return EmbeddingEndpoint(
+            base_url=base_url,
+            api_key=key.get_secret_value() if key else None,
+            concurrency=self.space.concurrency,
+            deadline_seconds=self.space.deadline_seconds,
+        )
+
+    def close(self) -> None:
+        """End the processes that were started."""
+        if "parser_pool" in self.__dict__:
+            self.parser_pool.close()
+            del self.__dict__["parser_pool"]

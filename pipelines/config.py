@@ -1,0 +1,260 @@
+"""`collections.yaml`: where it is, how it is read, and how it complains.
+
+The file is validated against `assets.settings`, `${VAR}` is filled from the environment, and an overlay
+(`collections.<SUIMON_ENV>.yaml` beside it) is merged over it. Nothing here touches a network or a database.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from assets.settings import LOCAL_SPACE, LOCAL_SPACE_NAME, Collection, Settings, Space
+from resources.errors import ConfigurationError
+
+CONFIG_VARIABLE = "SUIMON_CONFIG"
+ENVIRONMENT_VARIABLE = "SUIMON_ENV"
+
+_NAME = re.compile(r"[a-z0-9_]{1,60}")
+_SPACE_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_PREFIX = re.compile(r"([a-z][a-z0-9_]{0,20}_)?")
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+
+
+class DatabaseSettings(Settings):
+    """Names in the database."""
+
+    prefix: str = Field(
+        "", description="Put before schemas and roles (as team_), so that two installations share a server."
+    )
+
+    @field_validator("prefix")
+    @classmethod
+    def _plain(cls, value: str) -> str:
+        if not _PREFIX.fullmatch(value):
+            raise ValueError("must be lower-case letters, digits and underscores, and end with an underscore")
+        return value
+
+
+class DagsterSettings(Settings):
+    """How the project appears in Dagster."""
+
+    key_prefix: tuple[str, ...] = Field(
+        (), description="Put before every asset key, for a deployment that has other code locations."
+    )
+    owners: tuple[str, ...] = Field((), description="Owners shown on the assets: e-mail addresses or team:names.")
+
+
+class Declaration(Settings):
+    """All of `collections.yaml`."""
+
+    collections: dict[str, Collection] = Field(description="The collections, by name.")
+    spaces: dict[str, Space] = Field(
+        default_factory=lambda: {LOCAL_SPACE_NAME: LOCAL_SPACE},
+        description="The vector space, by name: a model and its endpoint. Without one, the bundled model is used.",
+    )
+    database: DatabaseSettings = Field(
+        default_factory=lambda: DatabaseSettings.model_validate({}), description="Names in the database."
+    )
+    dagster: DagsterSettings = Field(
+        default_factory=lambda: DagsterSettings.model_validate({}), description="How the project appears in Dagster."
+    )
+
+    @field_validator("collections")
+    @classmethod
+    def _collection_names(cls, value: dict[str, Collection]) -> dict[str, Collection]:
+        for name in value:
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"the collection name {name!r} may hold only a-z, 0-9 and _, at most 60 of them")
+        return value
+
+    @model_validator(mode="after")
+    def _one_space(self) -> Declaration:
+        for name in self.spaces:
+            if not _SPACE_NAME.fullmatch(name):
+                raise ValueError(f"the space name {name!r} may hold only a-z, 0-9 and _, at most 40, a letter first")
+        if len(self.spaces) != 1:
+            raise ValueError("spaces must declare exactly one space")
+        return self
+
+    @property
+    def space_name(self) -> str:
+        """Name of the declared space."""
+        return next(iter(self.spaces))
+
+    @property
+    def space(self) -> Space:
+        """The declared space; the bundled model's settings are filled in where no endpoint is named."""
+        return self.spaces[self.space_name]
+
+
+@dataclass(frozen=True)
+class Config:
+    """A read declaration and where it came from.
+
+    Attributes:
+        path: the file.
+        declaration: its content, validated.
+    """
+
+    path: Path
+    declaration: Declaration
+
+    @property
+    def root(self) -> Path:
+        """The folder that relative paths in the file start from."""
+        return self.path.parent
+
+    def collection(self, name: str) -> Collection:
+        """Return a declared collection.
+
+        Raises:
+            ConfigurationError: there is none of that name; the message offers the nearest.
+        """
+        known = self.declaration.collections
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(known) or 'none'}."
+            raise ConfigurationError(f"{self.path.name} declares no collection {name!r}; {hint}")
+        return known[name]
+
+
+def config_path(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the path of `collections.yaml`: SUIMON_CONFIG, else the working folder, else the project."""
+    declared = environ.get(CONFIG_VARIABLE)
+    if declared:
+        return Path(declared).resolve()
+    here = Path.cwd() / "collections.yaml"
+    return here if here.exists() else Path(__file__).resolve().parent.parent / "collections.yaml"
+
+
+def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Config:
+    """Read, merge, fill and validate the declaration.
+
+    Args:
+        path: the file; by default the one that `config_path` finds.
+        environ: where `${VAR}` is looked up.
+
+    Raises:
+        ConfigurationError: one sentence that says what is wrong, where, and what to change.
+    """
+    path = path or config_path(environ)
+    content = _read(path)
+    overlay_name = environ.get(ENVIRONMENT_VARIABLE)
+    if overlay_name:
+        overlay = path.with_name(f"{path.stem}.{overlay_name}{path.suffix}")
+        if not overlay.exists():
+            raise ConfigurationError(
+                f"{ENVIRONMENT_VARIABLE} asks for the overlay {overlay.name}, which is not beside {path.name}; "
+                f"create it or unset {ENVIRONMENT_VARIABLE}."
+            )
+        content = _merge(content, _read(overlay))
+    filled = _fill(content, environ, path.name)
+    _complete_local_spaces(filled)
+    try:
+        return Config(path, Declaration.model_validate(filled))
+    except ValidationError as error:
+        raise ConfigurationError(_sentence(error, path.name)) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"There is no {path}; run suimon from the project's folder, or name the file in {CONFIG_VARIABLE}."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read ({type(error).__name__}); save it as UTF-8 text.") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "it is not YAML"
+        raise ConfigurationError(f"{path.name} is not valid YAML{where}: {problem}.") from None
+    if not isinstance(content, dict):
+        raise ConfigurationError(f"{path.name} must be a mapping with the key `collections`.")
+    return content
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        known = merged.get(key)
+        merged[key] = _merge(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _fill(node: Any, environ: Mapping[str, str], where: str) -> Any:
+    if isinstance(node, dict):
+        return {key: _fill(value, environ, f"{where}: {key}") for key, value in node.items()}
+    if isinstance(node, list):
+        return [_fill(value, environ, where) for value in node]
+    if not isinstance(node, str):
+        return node
+
+    def substitute(match: re.Match[str]) -> str:
+        name, default = match.groups()
+        if name in environ:
+            return environ[name]
+        if default is not None:
+            return str(default)
+        raise ConfigurationError(f"{where} needs the environment variable {name}; set it, or put it into .env.")
+
+    return _VARIABLE.sub(substitute, node)
+
+
+def _complete_local_spaces(content: dict[str, Any]) -> None:
+    """A space without an endpoint means the bundled model: its settings are defaults there."""
+    spaces = content.get("spaces")
+    if isinstance(spaces, dict):
+        local = LOCAL_SPACE.model_dump(exclude_none=True)
+        for name, space in spaces.items():
+            if space is None or (isinstance(space, dict) and "base_url" not in space):
+                spaces[name] = local | (space or {})
+
+
+def _sentence(error: ValidationError, file: str) -> str:
+    problems = list(_problems(error))
+    first = problems[0]
+    rest = f" ({len(problems) - 1} more of this kind)" if len(problems) > 1 else ""
+    return f"{file}: {first}{rest}"
+
+
+def _problems(error: ValidationError) -> Iterator[str]:
+    for problem in error.errors(include_url=False, include_input=False):
+        location = tuple(str(part) for part in problem["loc"])
+        where = ".".join(location) or "the file"
+        if problem["type"] == "extra_forbidden":
+            known = _known_keys(location[:-1])
+            near = difflib.get_close_matches(location[-1], known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}."
+            yield f"{where} is not a known key; {hint}"
+        elif problem["type"] == "missing":
+            yield f"{where} is missing; add it."
+        else:
+            message = str(problem["msg"]).removeprefix("Value error, ")
+            yield f"{where}: {message[0].lower()}{message[1:]}."
+
+
+def _known_keys(location: tuple[str, ...]) -> list[str]:
+    """Return the keys that the declaration knows at a place."""
+    model: Any = Declaration
+    mapped = {"collections": Collection, "spaces": Space}
+    steps = list(location)
+    while steps:
+        step = steps.pop(0)
+        if model is Declaration and step in mapped:
+            model = mapped[step]
+            if steps:
+                steps.pop(0)
+        else:
+            model = model.model_fields[step].annotation
+    return list(model.model_fields)

@@ -1,0 +1,294 @@
+"""The door to an embedding model: the openai client to any compatible base URL.
+
+Speaks texts and arrays. Knows how to ask for vectors in the cheapest form, how to wait and try again
+within one deadline, and how to doubt every answer. Knows nothing of spaces or stages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import random
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resources.errors import ConfigurationError, EndpointRefused, EndpointUnavailable
+
+if TYPE_CHECKING:
+    import httpx
+    import openai
+
+Vectors = NDArray[np.float32]
+T = TypeVar("T")
+
+REFUSALS = frozenset({400, 413, 422})
+"""Statuses that say that this very input will never do."""
+
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+ATTEMPT_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """An answer that was checked.
+
+    Attributes:
+        vectors: shape (inputs, dimensions), in the order of the inputs.
+        tokens: as the endpoint counted them; 0 where it does not say.
+        model: the name that the endpoint gives its model.
+    """
+
+    vectors: Vectors
+    tokens: int
+    model: str
+
+
+class InputRefused(EndpointRefused):
+    """The endpoint refuses this batch as it is; a part of it may do.
+
+    Attributes:
+        status: the HTTP status.
+    """
+
+    def __init__(self, status: int) -> None:
+        """Remember the status; the endpoint's message may quote the input and is left out."""
+        super().__init__(f"The embedding endpoint refused an input with HTTP {status}.")
+        self.status = status
+
+    def __reduce__(self) -> tuple[type[InputRefused], tuple[int]]:
+        """Survive pickling with the status."""
+        return type(self), (self.status,)
+
+
+class EmbeddingEndpoint:
+    """An OpenAI-compatible endpoint. Open it with `async with`, or use `run`."""
+
+    def __init__(self, *, base_url: str, api_key: str | None, concurrency: int, deadline_seconds: float) -> None:
+        """Describe the endpoint; nothing is sent yet.
+
+        Args:
+            base_url: up to `/v1`.
+            api_key: None where the endpoint asks for none.
+            concurrency: requests under way at once.
+            deadline_seconds: for one batch with all its retries.
+        """
+        self.base_url = base_url
+        self.concurrency = concurrency
+        self.deadline_seconds = deadline_seconds
+        self._api_key = api_key
+        self._client: openai.AsyncOpenAI | None = None
+        self.requests = 0
+
+    async def __aenter__(self) -> EmbeddingEndpoint:
+        """Open connections.
+
+        Raises:
+            ConfigurationError: the address is no http or https URL.
+        """
+        import httpx
+        import openai
+
+        parts = urlsplit(self.base_url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ConfigurationError(f"base_url {self.base_url!r} is no address; write it as https://host/v1.")
+        limits = httpx.Limits(max_connections=self.concurrency, max_keepalive_connections=self.concurrency)
+        client = httpx.AsyncClient(limits=limits, trust_env=not _is_loopback(parts.hostname))
+        # Explicit values everywhere: the client would otherwise take keys, organisations and addresses that
+        # merely happen to be in the environment.
+        self._client = openai.AsyncOpenAI(
+            base_url=self.base_url,
+            api_key=self._api_key or "none",
+            organization="",
+            project="",
+            max_retries=0,
+            timeout=ATTEMPT_SECONDS,
+            http_client=client,
+            default_headers={"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()},  # type: ignore[dict-item]
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close connections."""
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+    async def embed(self, texts: list[str], model: str, dimensions: int | None = None) -> Embedded:
+        """Embed a batch, trying again until the deadline.
+
+        Args:
+            texts: inputs of one request.
+            model: the name to ask for.
+            dimensions: to ask for, where the model has a choice.
+
+        Raises:
+            InputRefused: the endpoint refuses the batch as it is.
+            EndpointRefused: key, model or address are wrong, or an answer cannot be trusted.
+            EndpointUnavailable: the deadline passed.
+        """
+        deadline = time.monotonic() + self.deadline_seconds
+        attempt = 0
+        while True:
+            try:
+                return await self._once(texts, model, dimensions, deadline)
+            except _Retry as retry:
+                pause = _pause(retry.after, attempt)
+                if time.monotonic() + pause > deadline:
+                    raise EndpointUnavailable(
+                        f"The embedding endpoint {_host(self.base_url)} did not answer within "
+                        f"{self.deadline_seconds:g} s ({retry.why}); what it had answered is kept, so refresh again "
+                        "when it is back."
+                    ) from None
+                await asyncio.sleep(pause)
+                attempt += 1
+
+    async def _once(self, texts: list[str], model: str, dimensions: int | None, deadline: float) -> Embedded:
+        import httpx
+        import openai
+
+        assert self._client is not None, "open the endpoint with `async with`"
+        further: dict[str, Any] = {} if dimensions is None else {"dimensions": dimensions}
+        self.requests += 1
+        try:
+            answer = await self._client.embeddings.with_raw_response.create(
+                input=texts,
+                model=model,
+                encoding_format="base64",
+                timeout=max(0.1, min(ATTEMPT_SECONDS, deadline - time.monotonic())),
+                **further,
+            )
+            body = await asyncio.to_thread(answer.http_response.json) if len(texts) > 256 else answer.http_response.json()
+            return read_answer(body, len(texts))
+        except openai.APIStatusError as error:
+            raise self._classify(error) from None
+        except (openai.APITimeoutError, openai.APIConnectionError, httpx.HTTPError) as error:
+            raise _Retry(None, type(error).__name__) from None
+        except ValueError as error:
+            raise _Retry(None, str(error)) from None
+
+    def _classify(self, error: openai.APIStatusError) -> Exception:
+        status = error.status_code
+        host = _host(self.base_url)
+        if status in REFUSALS:
+            return InputRefused(status)
+        if status in {401, 403}:
+            return ConfigurationError(
+                f"The embedding endpoint {host} refused the key (HTTP {status}); set `api_key` of the space in "
+                "collections.yaml to ${YOUR_VARIABLE} and put the key there."
+            )
+        if status == 404:
+            return ConfigurationError(
+                f"The embedding endpoint {host} knows no such model or address (HTTP 404); check `model` and "
+                "`base_url`, which usually ends in /v1."
+            )
+        if status == 429 and "insufficient_quota" in (error.code or ""):
+            return EndpointRefused(f"The quota at {host} is used up; raise it there, then refresh again.")
+        return _Retry(_retry_after(error.response.headers), f"HTTP {status}")
+
+    def run(self, work: Callable[[EmbeddingEndpoint], Coroutine[Any, Any, T]]) -> T:
+        """Open the endpoint, do some asynchronous work with it, close it."""
+
+        async def opened() -> T:
+            async with self:
+                return await work(self)
+
+        return asyncio.run(opened())
+
+
+class _Retry(Exception):  # noqa: N818  # Never leaves this module.
+    def __init__(self, after: float | None, why: str) -> None:
+        super().__init__(why)
+        self.after = after
+        self.why = why
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc.rsplit("@", 1)[-1]
+
+
+def _pause(after: float | None, attempt: int) -> float:
+    """Wait as long as the endpoint asks, else twice as long each time, with jitter."""
+    if after is not None:
+        return after
+    backoff: float = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0**attempt)
+    return backoff * (0.5 + random.random() / 2)  # noqa: S311  # Jitter, not a secret.
+
+
+def _retry_after(headers: httpx.Headers) -> float | None:
+    """Read Retry-After in its three forms: milliseconds, seconds, a date."""
+    try:
+        if "retry-after-ms" in headers:
+            return max(0.0, float(headers["retry-after-ms"]) / 1000)
+        value = headers.get("retry-after")
+        if value is None:
+            return None
+        try:
+            return max(0.0, float(value))
+        except ValueError:
+            return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def read_answer(body: Any, expected: int) -> Embedded:
+    """Take an answer apart and doubt it.
+
+    Args:
+        body: the decoded JSON.
+        expected: number of inputs.
+
+    Raises:
+        ValueError: count, indices, dimensions or numbers are not what they must be.
+    """
+    if not isinstance(body, dict) or not isinstance(body.get("data"), list):
+        raise ValueError("an answer without data")  # noqa: TRY004  # All doubts are one kind.
+    data = body["data"]
+    if len(data) != expected:
+        raise ValueError(f"{len(data)} vectors for {expected} inputs")
+    places = [item.get("index") for item in data]
+    if sorted(place for place in places if isinstance(place, int)) != list(range(expected)):
+        raise ValueError("indices that are no permutation of the inputs")
+    rows: list[Vectors] = [np.empty(0, np.float32)] * expected
+    for place, item in zip(places, data, strict=True):
+        rows[place] = _vector(item.get("embedding"))
+    if len({len(row) for row in rows}) != 1 or len(rows[0]) == 0:
+        raise ValueError("vectors of differing dimensions")
+    vectors = np.stack(rows)
+    if not np.isfinite(vectors).all():
+        raise ValueError("a vector that is not finite")
+    if not (np.linalg.norm(vectors, axis=1) > 1e-6).all():
+        raise ValueError("a vector of length zero")
+    usage = body.get("usage")
+    tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
+    return Embedded(vectors, tokens if isinstance(tokens, int) else 0, str(body.get("model") or ""))
+
+
+def _vector(value: Any) -> Vectors:
+    """Decode one vector: base64 of little-endian float32, or a list of numbers from a server that ignores it."""
+    if isinstance(value, str):
+        return np.frombuffer(base64.b64decode(value, validate=True), dtype="<f4")
+    if isinstance(value, list):
+        return np.asarray(value, dtype=np.float32)
+    raise ValueError("an embedding that is neither base64 nor numbers")
+
+

@@ -1,0 +1,68 @@
+"""The errors of the project, and what each means for a retry.
+
+    SuimonError
+    ├── PermanentError          a rerun cannot help until somebody changes something
+    │   ├── ConfigurationError  the user's file, environment or command line
+    │   ├── GateClosed          what was prepared may not be published
+    │   └── EndpointRefused     an endpoint that will never accept this
+    └── TransientError          a rerun may help
+        ├── SourceUnavailable   a source that could not be listed or read
+        ├── EndpointUnavailable an endpoint that did not answer in time
+        ├── CollectionBusy      another refresh holds the collection
+        └── LeaseLost           another refresh took the collection over
+
+Every message says what is wrong and what to do, in one sentence, without text of a document or a
+secret. All of them survive pickling, since steps raise them across processes.
+"""
+
+
+class SuimonError(Exception):
+    """Base of all errors that the project raises on purpose.
+
+    Attributes:
+        exit_code: what a command that ends with this error returns to the shell.
+    """
+
+    exit_code = 1
+
+
+class PermanentError(SuimonError):
+    """A rerun cannot help until somebody changes something."""
+
+
+class ConfigurationError(PermanentError):
+    """The user's file, environment or command line is wrong."""
+
+    exit_code = 2
+
+
+class GateClosed(PermanentError):
+    """What was prepared may not be published; readers keep what they have."""
+
+    exit_code = 3
+
+
+class EndpointRefused(PermanentError):
+    """An endpoint that will never accept this request as it is."""
+
+
+class TransientError(SuimonError):
+    """A rerun may help."""
+
+    exit_code = 4
+
+
+class SourceUnavailable(TransientError):
+    """A source that could not be listed or read."""
+
+
+class EndpointUnavailable(TransientError):
+    """An endpoint that did not answer in time."""
+
+
+class CollectionBusy(TransientError):
+    """Another refresh holds the collection."""
+
+
+class LeaseLost(TransientError):
+    """Another refresh took the collection over."""

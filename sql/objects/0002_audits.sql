@@ -1,0 +1,102 @@
+-- Purpose: what the audit suites look at. Numbers only: no column here holds a document's text, so no
+-- audit result can. The views below fall with targets and candidates, and are made again here.
+
+DROP VIEW IF EXISTS audited_sources;
+
+-- A row a collection: the state of the source against what readers see.
+CREATE VIEW audited_sources AS
+SELECT
+    c.collection_id,
+    present.documents,
+    present.duplicates,
+    shown.heads,
+    shown.vanished,
+    CASE WHEN shown.heads > 0 THEN shown.vanished::float8 / shown.heads ELSE 0 END AS vanished_share,
+    CASE WHEN shown.heads > 0 AND present.documents = 0 THEN 1 ELSE 0 END AS emptied
+FROM collections AS c
+CROSS JOIN LATERAL (
+    SELECT
+        count(*) AS documents,
+        count(*) - count(DISTINCT d.uri) AS duplicates
+    FROM documents AS d
+    WHERE d.collection_id = c.collection_id AND d.vanished_at IS null
+) AS present
+CROSS JOIN LATERAL (
+    SELECT
+        count(*) AS heads,
+        count(*) FILTER (WHERE d.vanished_at IS NOT null) AS vanished
+    FROM heads AS h
+    INNER JOIN documents AS d ON h.document_id = d.document_id
+    WHERE h.collection_id = c.collection_id
+) AS shown;
+
+-- A row a document that is to be parsed or has just been: its size, whether it has come to a decision.
+CREATE VIEW audited_documents AS
+SELECT
+    t.collection_id,
+    t.document_id,
+    t.size,
+    CASE WHEN t.elements_id IS null AND NOT t.quarantined THEN 1 ELSE 0 END AS undecided
+FROM targets AS t
+LEFT JOIN heads AS h ON t.document_id = h.document_id
+WHERE t.chunk_set_id IS null OR h.chunk_set_id IS DISTINCT FROM t.chunk_set_id;
+
+-- A row a parse that has no recorded pass and is about to be used.
+CREATE VIEW audited_elements AS
+SELECT
+    t.collection_id,
+    t.document_id,
+    e.elements_id,
+    length(e.text) AS characters,
+    length(e.text) * 1000.0 / greatest(t.size, 1) AS characters_per_kilobyte,
+    (e.counters ->> 'replaced')::integer * 1.0 / greatest(length(e.text), 1) AS replaced_share,
+    (e.counters ->> 'stripped')::integer * 1.0 / greatest(length(e.text), 1) AS stripped_share,
+    jsonb_array_length(e.elements) AS elements
+FROM targets AS t
+INNER JOIN elements AS e ON t.elements_id = e.elements_id
+LEFT JOIN heads AS h ON t.document_id = h.document_id
+WHERE NOT t.quarantined AND (t.chunk_set_id IS null OR h.chunk_set_id IS DISTINCT FROM t.chunk_set_id);
+
+-- A row a candidate chunk set: whether its chunks hang together and hold the document's whole text.
+CREATE VIEW audited_chunk_sets AS
+SELECT
+    c.collection_id,
+    c.document_id,
+    c.chunk_set_id,
+    seen.chunks,
+    seen.ordinal_gaps,
+    seen.empty_chunks,
+    seen.longest_tokens,
+    left_out.characters AS characters_left_out
+FROM candidates AS c
+CROSS JOIN LATERAL (
+    SELECT
+        count(*) AS chunks,
+        coalesce(max(k.ordinal) + 1, 0) - count(*) AS ordinal_gaps,
+        count(*) FILTER (WHERE substr(x.text, k.body_start + 1) !~ '\S') AS empty_chunks,
+        coalesce(max(x.tokens), 0) AS longest_tokens,
+        coalesce(range_agg(k.span), '{{}}'::int4multirange) AS covered
+    FROM chunks AS k
+    INNER JOIN texts AS x ON k.text_id = x.text_id
+    WHERE k.chunk_set_id = c.chunk_set_id
+) AS seen
+CROSS JOIN LATERAL (
+    SELECT
+        coalesce(sum(length(regexp_replace(
+            substr(e.text, lower(gap.span) + 1, upper(gap.span) - lower(gap.span)), '\s', '', 'g'
+        ))), 0) AS characters
+    FROM elements AS e
+    CROSS JOIN LATERAL unnest(
+        int4multirange(int4range(0, length(e.text))) - seen.covered
+    ) AS gap (span)
+    WHERE e.elements_id = c.elements_id
+) AS left_out;
+
+-- A row a text that a candidate wants to show; what its vector is like is told by audited_vectors_<space>,
+-- which is made with the space.
+CREATE VIEW candidate_texts AS
+SELECT DISTINCT
+    c.collection_id,
+    k.text_id
+FROM candidates AS c
+INNER JOIN chunks AS k ON c.chunk_set_id = k.chunk_set_id;

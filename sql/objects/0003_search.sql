@@ -1,0 +1,58 @@
+-- Purpose: the public face that does not depend on a space. Owned by the view role, so that what a
+-- reader may see is decided there and base tables stay out of reach.
+
+DROP VIEW IF EXISTS {search}.documents;
+CREATE VIEW {search}.documents AS
+SELECT
+    h.collection,
+    h.uri,
+    h.link,
+    h.title,
+    h.metadata,
+    d.format,
+    d.size,
+    e.pages,
+    h.document_id,
+    p.published_at,
+    p.number AS publish,
+    p.run_id
+FROM heads AS h
+INNER JOIN documents AS d ON h.document_id = d.document_id
+INNER JOIN chunk_sets AS s ON h.chunk_set_id = s.chunk_set_id
+INNER JOIN elements AS e ON s.elements_id = e.elements_id
+INNER JOIN publishes AS p ON h.publish_id = p.publish_id;
+COMMENT ON VIEW {search}.documents IS 'A row a published document.';
+
+DROP VIEW IF EXISTS {search}.spaces;
+CREATE VIEW {search}.spaces AS
+SELECT
+    s.name AS space,
+    s.model,
+    s.query_model,
+    s.query_prefix,
+    s.passage_prefix,
+    s.dimensions,
+    s.storage,
+    s.normalised,
+    s.token_limit,
+    s.live
+FROM spaces AS s;
+COMMENT ON VIEW {search}.spaces IS
+'What a client needs to make a query vector: model, prefix and dimensions of each space.';
+
+DROP VIEW IF EXISTS {search}.publishes;
+CREATE VIEW {search}.publishes AS
+SELECT
+    c.name AS collection,
+    p.number AS publish,
+    p.published_at,
+    p.run_id,
+    p.counts
+FROM publishes AS p
+INNER JOIN collections AS c ON p.collection_id = c.collection_id;
+COMMENT ON VIEW {search}.publishes IS 'Every publish: its number in its collection, when, by which run, what it moved.';
+
+ALTER VIEW {search}.documents OWNER TO {view};
+ALTER VIEW {search}.spaces OWNER TO {view};
+ALTER VIEW {search}.publishes OWNER TO {view};
+GRANT SELECT ON {search}.documents, {search}.spaces, {search}.publishes TO {reader}, {pipeline};

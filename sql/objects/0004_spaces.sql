@@ -1,0 +1,108 @@
+-- Purpose: the narrow doors through which the pipeline role causes DDL. The pipeline owns nothing; these
+-- functions run as the owner, take a space by number, and build every identifier from the spaces table.
+
+CREATE OR REPLACE FUNCTION show_space(space integer) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = {corpus}, {extension}, pg_temp
+AS $$
+DECLARE
+    chosen spaces;
+    named text;
+    names text[];
+BEGIN
+    SELECT * INTO STRICT chosen FROM spaces AS s WHERE s.space_id = space;
+    names := ARRAY['chunks_' || chosen.name];
+    IF chosen.live THEN
+        names := names || 'chunks'::text;
+    END IF;
+    FOREACH named IN ARRAY names LOOP
+        EXECUTE format('DROP VIEW IF EXISTS {search}.%I', named);
+        EXECUTE format(
+            'CREATE VIEW {search}.%I AS
+             SELECT h.collection, h.uri, h.link, h.title, k.heading_path, k.pages, k.ordinal,
+                    substr(t.text, k.body_start + 1) AS text, h.metadata, v.embedding,
+                    p.published_at, p.number AS publish, p.run_id, h.document_id, k.span, v.text_id
+             FROM %I AS v
+             INNER JOIN texts AS t ON v.text_id = t.text_id
+             INNER JOIN chunks AS k ON v.text_id = k.text_id
+             INNER JOIN heads AS h ON k.chunk_set_id = h.chunk_set_id
+             INNER JOIN publishes AS p ON h.publish_id = p.publish_id',
+            named, 'vectors_' || chosen.name
+        );
+        EXECUTE format(
+            'COMMENT ON VIEW {search}.%I IS %L', named,
+            format('A row a published chunk, with its vector in space %s (%s, %s dimensions, cosine distance).',
+                   chosen.name, chosen.model, chosen.dimensions)
+        );
+        EXECUTE format('ALTER VIEW {search}.%I OWNER TO {view}', named);
+        EXECUTE format('GRANT SELECT ON {search}.%I TO {reader}, {pipeline}', named);
+    END LOOP;
+    EXECUTE format('GRANT SELECT ON %I TO {view}', 'vectors_' || chosen.name);
+    EXECUTE format('GRANT SELECT, INSERT, DELETE ON %I TO {pipeline}', 'vectors_' || chosen.name);
+    EXECUTE format('DROP VIEW IF EXISTS %I', 'audited_vectors_' || chosen.name);
+    EXECUTE format(
+        'CREATE VIEW %1$I AS
+         SELECT c.collection_id, c.text_id,
+                CASE WHEN v.text_id IS NULL AND f.text_id IS NULL THEN 1 ELSE 0 END AS missing,
+                vector_dims(v.embedding) AS dimensions,
+                %4$s(v.embedding)::float8 AS norm
+         FROM candidate_texts AS c
+         LEFT JOIN %2$I AS v ON c.text_id = v.text_id
+         LEFT JOIN text_failures AS f ON c.text_id = f.text_id AND f.space_id = %3$s',
+        'audited_vectors_' || chosen.name, 'vectors_' || chosen.name, chosen.space_id,
+        CASE chosen.storage WHEN 'vector' THEN 'vector_norm' ELSE 'l2_norm' END
+    );
+    EXECUTE format('GRANT SELECT ON %I TO {pipeline}', 'audited_vectors_' || chosen.name);
+END
+$$;
+
+CREATE OR REPLACE FUNCTION create_space_table(space integer) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = {corpus}, {extension}, pg_temp
+AS $$
+DECLARE
+    chosen spaces;
+BEGIN
+    SELECT * INTO STRICT chosen FROM spaces AS s WHERE s.space_id = space;
+    EXECUTE format(
+        'CREATE TABLE IF NOT EXISTS %I (
+            text_id bigint PRIMARY KEY REFERENCES texts,
+            embedding %s(%s) NOT NULL
+        )',
+        'vectors_' || chosen.name, chosen.storage, chosen.dimensions
+    );
+    PERFORM show_space(space);
+END
+$$;
+
+-- Built after the first load: filling a finished graph is faster than growing one row by row. The graph
+-- has to fit maintenance_work_mem, and the table's heap looks small once vectors are TOASTed, so the
+-- planner would give the build no workers without the last setting.
+CREATE OR REPLACE FUNCTION build_vector_index(space integer) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = {corpus}, {extension}, pg_temp
+SET maintenance_work_mem = '512MB'
+SET min_parallel_table_scan_size = 0
+AS $$
+DECLARE
+    chosen spaces;
+BEGIN
+    SELECT * INTO STRICT chosen FROM spaces AS s WHERE s.space_id = space;
+    IF to_regclass(format('{corpus}.%I', 'vectors_' || chosen.name || '_hnsw')) IS NOT NULL THEN
+        RETURN false;
+    END IF;
+    EXECUTE format(
+        'CREATE INDEX %I ON %I USING hnsw (embedding %s)',
+        'vectors_' || chosen.name || '_hnsw', 'vectors_' || chosen.name, chosen.storage || '_cosine_ops'
+    );
+    EXECUTE format('ANALYZE %I', 'vectors_' || chosen.name);
+    ANALYZE texts, chunks, chunk_sets, heads, publishes;
+    RETURN true;
+END
+$$;
+
+REVOKE ALL ON FUNCTION show_space(integer), create_space_table(integer), build_vector_index(integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION show_space(integer), create_space_table(integer), build_vector_index(integer)
+TO {pipeline};
+
+SELECT show_space(s.space_id) FROM spaces AS s;

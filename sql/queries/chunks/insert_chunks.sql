@@ -1,0 +1,16 @@
+-- Purpose: store the chunks of chunk sets, pointing at their texts.
+-- Parameters: arrays of equal length; pages and headings as JSON. Index: texts (hash).
+INSERT INTO chunks (chunk_set_id, ordinal, text_id, body_start, span, pages, heading_path)
+SELECT
+    f.chunk_set_id,
+    f.ordinal,
+    t.text_id,
+    f.body_start,
+    int4range(f.first_character, f.after_last),
+    ARRAY(SELECT p.page::integer FROM jsonb_array_elements_text(f.pages::jsonb) AS p (page)),
+    ARRAY(SELECT h.heading FROM jsonb_array_elements_text(f.headings::jsonb) AS h (heading))
+FROM unnest(
+    %(chunk_set_ids)s::bigint [], %(ordinals)s::integer [], %(hashes)s::bytea [], %(body_starts)s::integer [],
+    %(starts)s::integer [], %(ends)s::integer [], %(pages)s::text [], %(headings)s::text []
+) AS f (chunk_set_id, ordinal, hash, body_start, first_character, after_last, pages, headings)
+INNER JOIN texts AS t ON f.hash = t.hash

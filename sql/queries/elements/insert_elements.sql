@@ -1,0 +1,18 @@
+-- Purpose: store parses; one that another refresh stored meanwhile stays as it is.
+-- Parameters: recipe_id, and arrays of equal length. Index: elements (content_hash, format, recipe_id).
+INSERT INTO elements (content_hash, format, recipe_id, title, text, elements, pages, properties, counters)
+SELECT
+    f.content_hash,
+    f.format,
+    %(recipe_id)s,
+    f.title,
+    f.text,
+    f.elements::jsonb,
+    f.pages,
+    f.properties::jsonb,
+    f.counters::jsonb
+FROM unnest(
+    %(hashes)s::bytea [], %(formats)s::text [], %(titles)s::text [], %(texts)s::text [],
+    %(elements)s::text [], %(pages)s::integer [], %(properties)s::text [], %(counters)s::text []
+) AS f (content_hash, format, title, text, elements, pages, properties, counters)
+ON CONFLICT (content_hash, format, recipe_id) DO NOTHING

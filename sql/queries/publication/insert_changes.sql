@@ -1,0 +1,36 @@
+-- Purpose: write down which heads a publish moves: documents that show something else than they ought
+-- to, and documents that are gone.
+-- Parameters: collection_id, publish_id, link_before, link_after. Index: heads_pkey, see the view targets.
+INSERT INTO publish_changes (publish_id, document_id, chunk_set_id, link, title, metadata)
+SELECT
+    %(publish_id)s,
+    w.document_id,
+    w.chunk_set_id,
+    w.link,
+    w.title,
+    w.metadata
+FROM (
+    SELECT
+        t.document_id,
+        t.chunk_set_id,
+        t.metadata,
+        coalesce(t.title, t.metadata ->> 'name', t.uri) AS title,
+        CASE WHEN %(link_before)s::text IS NOT null THEN %(link_before)s || t.uri || %(link_after)s END AS link
+    FROM targets AS t
+    WHERE t.collection_id = %(collection_id)s AND t.chunk_set_id IS NOT null AND NOT t.quarantined
+) AS w
+LEFT JOIN heads AS h ON w.document_id = h.document_id
+WHERE
+    h.document_id IS null
+    OR (h.chunk_set_id, h.link, h.title, h.metadata) IS DISTINCT FROM (w.chunk_set_id, w.link, w.title, w.metadata)
+UNION ALL
+SELECT
+    %(publish_id)s,
+    h.document_id,
+    null,
+    null,
+    null,
+    null
+FROM heads AS h
+INNER JOIN documents AS d ON h.document_id = d.document_id
+WHERE h.collection_id = %(collection_id)s AND d.vanished_at IS NOT null

@@ -1,0 +1,4 @@
+-- Purpose: keep what the gate decided, in a transaction of its own.
+-- Parameters: collection_id, run_id, passed, findings.
+INSERT INTO gate_verdicts (collection_id, run_id, passed, findings)
+VALUES (%(collection_id)s, %(run_id)s, %(passed)s, %(findings)s::jsonb)

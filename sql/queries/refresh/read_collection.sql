@@ -1,0 +1,9 @@
+-- Purpose: what the database holds of a collection.
+-- Parameters: name. Index: collections (name).
+SELECT
+    collection_id,
+    parse_recipe_id,
+    chunk_recipe_id,
+    converged
+FROM collections
+WHERE name = %(name)s

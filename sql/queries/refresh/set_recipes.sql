@@ -1,0 +1,9 @@
+-- Purpose: note the recipes in force, and from when on older results count as stale if asked to rebuild.
+-- Parameters: collection_id, parse_recipe_id, chunk_recipe_id, rebuild. Index: collections_pkey.
+UPDATE collections
+SET
+    parse_recipe_id = %(parse_recipe_id)s,
+    chunk_recipe_id = %(chunk_recipe_id)s,
+    converged = null,
+    rebuild_after = CASE WHEN %(rebuild)s THEN now() ELSE rebuild_after END
+WHERE collection_id = %(collection_id)s

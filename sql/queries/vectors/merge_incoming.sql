@@ -1,0 +1,9 @@
+-- Purpose: keep what arrived; a vector that another refresh stored meanwhile stays as it is.
+-- Parameters: none; identifier: vectors. Index: the vectors' primary key.
+INSERT INTO {vectors} (text_id, embedding)
+SELECT
+    text_id,
+    embedding
+FROM incoming_vectors
+ORDER BY text_id
+ON CONFLICT (text_id) DO NOTHING
