@@ -15,6 +15,7 @@ from assets.documents import audits as document_audits
 from assets.documents import stage as document_stage
 from assets.elements import audits as element_audits
 from assets.elements import stage as element_stage
+from assets.publication import audits as publication_audits
 from assets.publication import stage as publication_stage
 from assets.refresh import Refresh, Stage, StageReport, end_refresh, open_refresh, run_stage
 from assets.vectors import audits as vector_audits
@@ -43,12 +44,16 @@ def suite_of(refresh: Refresh, stage: str) -> Suite | None:
     if stage == "vectors":
         space = find_space(refresh.session, refresh.bench.space_name)
         return vector_audits.suite(space.dimensions, normalised=space.normalised) if space else None
-    return None
+    return publication_audits.suite()
 
 
 def audit_stage(refresh: Refresh, stage: str) -> list[AuditResult]:
-    """Run the audits that follow a stage; none if the refresh has nothing to do."""
-    suite = None if refresh.converged else suite_of(refresh, stage)
+    """Run the audits that follow a stage; none if the stage had nothing to do."""
+    if stage == "publication":
+        idle = not refresh.stages.get(stage, {}).get("changed", False)
+    else:
+        idle = refresh.converged
+    suite = None if idle else suite_of(refresh, stage)
     return run_suite(refresh, suite) if suite else []
 
 
@@ -88,7 +93,7 @@ def refresh_collection(bench: Workbench, name: str, run_id: str) -> Summary:
             summary.reports[stage] = run_stage(refresh, stage, run)
             results = audit_stage(refresh, stage)
             summary.audits[stage] = results
-            failed = [result.audit.name for result in results if not result.passed and result.audit.finding == "block"]
+            failed = [result.audit.name for result in results if result.blocks]
             if failed:
                 raise GateClosed(f"{name} was not published: {', '.join(failed)} failed after the {stage} stage.")
     end_refresh(bench, name, "published" if summary.changed else "unchanged")

@@ -41,6 +41,7 @@ class Refresh:
         chunk_recipe_id: the chunk recipe in force.
         converged: whether the last refresh left nothing to do under these very settings.
         fingerprint: digest of those settings.
+        stages: reports of this run's stages so far, by name.
     """
 
     bench: Workbench
@@ -55,6 +56,7 @@ class Refresh:
     chunk_recipe_id: int
     converged: bool
     fingerprint: str
+    stages: dict[str, Any]
 
     @property
     def params(self) -> dict[str, Any]:
@@ -154,7 +156,7 @@ def open_refresh(bench: Workbench, name: str, run_id: str) -> Iterator[Refresh]:
             fingerprint = _fingerprint(bench, name, parse_id, chunk_id)
             yield Refresh(
                 bench, session, lease, name, settings, collection_id, opened["refresh_id"], run_id,
-                parse_id, chunk_id, row["converged"] == fingerprint, fingerprint,
+                parse_id, chunk_id, row["converged"] == fingerprint, fingerprint, opened["stages"],
             )  # fmt: skip
         except BaseException as error:
             end_refresh(bench, name, f"failed: {type(error).__name__}")
@@ -182,8 +184,9 @@ def run_stage(refresh: Refresh, name: str, stage: Stage) -> StageReport:
     started = time.perf_counter()
     report = stage(refresh)
     report.seconds = round(time.perf_counter() - started, 4)
+    refresh.stages[name] = asdict(report)
     refresh.session.execute(
         "refresh/record_stage",
-        {"refresh_id": refresh.refresh_id, "stage": name, "report": json.dumps(asdict(report))},
+        {"refresh_id": refresh.refresh_id, "stage": name, "report": json.dumps(refresh.stages[name])},
     )
     return report

@@ -46,7 +46,7 @@ def run_suite(refresh: Refresh, suite: Suite) -> list[AuditResult]:
     rows = {name: _count(refresh.session, query) for name, query in batches.items()}
     filled = {name: query for name, query in batches.items() if rows[name]}
     if not filled:
-        return [AuditResult(audit, passed=True, rows=0, findings=0) for audit in suite.audits]
+        return [AuditResult(audit) for audit in suite.audits]
     report = _report_folder(refresh, suite.stage)
     url = expectations.sqlalchemy_url(refresh.bench.database, refresh.session)
     audits = [audit for audit in suite.audits if audit.batch in filled]
@@ -55,9 +55,8 @@ def run_suite(refresh: Refresh, suite: Suite) -> list[AuditResult]:
     for audit in suite.audits:
         seen = measured.get(audit.name, expectations.Measured(0, 0))
         held = _hold_back(refresh, audit, filled[audit.batch]) if seen.unexpected and audit.finding == "quarantine" else 0
-        passed = audit.finding == "quarantine" or seen.unexpected == 0
-        results.append(AuditResult(audit, passed, seen.rows, seen.unexpected, held, str(report / "index.html")))
-    if suite.passes and all(result.passed or result.audit.finding == "warn" for result in results):
+        results.append(AuditResult(audit, seen.rows, seen.unexpected, held, str(report / "index.html")))
+    if not any(result.blocks for result in results):
         _record_passes(refresh, suite, params)
     return results
 

@@ -71,16 +71,24 @@ class AuditResult:
 
     Attributes:
         audit: which.
-        passed: whether the run may go on.
         rows: rows looked at.
         findings: rows outside the bounds.
         held_back: documents put into quarantine for it.
-        report: folder of the Data Docs, if any were built.
+        report: page of the Data Docs, if any were built.
     """
 
     audit: Audit
-    passed: bool
-    rows: int
-    findings: int
+    rows: int = 0
+    findings: int = 0
     held_back: int = 0
     report: str | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether every row was within the bounds."""
+        return self.findings == 0
+
+    @property
+    def blocks(self) -> bool:
+        """Whether nothing may be published."""
+        return not self.passed and self.audit.finding == "block"

@@ -5,8 +5,9 @@ chunks are split in Rust, single texts are gathered into requests by its batched
 and both the file and the embedding of a text are memoized, so that one edited paragraph
 sends one text. The embedding function is a batched one of our own over the OpenAI client,
 not the LiteLLM operator that ships with it, which asks for vectors as JSON numbers and is
-slower. Rows are keyed by file and offset and a chunk is a plain coroutine: generated ids and
-a component function for each chunk, as in the example, cost a fifth of the cold run. State lives in CocoIndex's own LMDB, where it is durable.
+slower. Rows are keyed by file and offset, and a chunk is a plain coroutine: the example's
+generated ids and component function for each chunk cost a fifth of the cold run. State
+lives in CocoIndex's own LMDB, where it is durable.
 """
 
 from __future__ import annotations

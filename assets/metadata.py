@@ -1,0 +1,66 @@
+"""What a person sees of a stage in the Dagster UI."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from assets.auditing.suite import AuditResult
+from assets.refresh import StageReport
+
+
+def column_schema(columns: Mapping[str, tuple[str, str]]) -> dg.TableSchema:
+    """Describe a table: (type, description) by column."""
+    return dg.TableSchema(
+        columns=[dg.TableColumn(name, type=kind, description=text) for name, (kind, text) in columns.items()]
+    )
+
+
+def of_report(report: StageReport) -> dict[str, Any]:
+    """Return the counts of a stage, its seconds, and what it held back."""
+    metadata: dict[str, Any] = {name: dg.MetadataValue.int(count) for name, count in report.counts.items()}
+    metadata["seconds"] = dg.MetadataValue.float(report.seconds)
+    metadata["changed"] = dg.MetadataValue.bool(report.changed)
+    if report.quarantined:
+        rows = "\n".join(f"| {reason} | {count} |" for reason, count in report.quarantined.items())
+        metadata["quarantined by reason"] = dg.MetadataValue.md(f"| reason | documents |\n|---|---|\n{rows}")
+    return metadata
+
+
+def of_audit(result: AuditResult) -> dict[str, Any]:
+    """Return what an audit counted, and where its page is."""
+    metadata: dict[str, Any] = {
+        "rows audited": dg.MetadataValue.int(result.rows),
+        "findings": dg.MetadataValue.int(result.findings),
+        "documents quarantined": dg.MetadataValue.int(result.held_back),
+    }
+    if result.report:
+        metadata["data docs"] = dg.MetadataValue.path(result.report)
+    return metadata
+
+
+def histogram(values: Sequence[int], label: str, limit: int | None = None) -> dg.MarkdownMetadataValue:
+    """Draw how values are spread, as an image inside Markdown.
+
+    Args:
+        values: what to draw.
+        label: of the horizontal axis.
+        limit: drawn as a line, if there is one.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 2.4), dpi=110, layout="constrained")
+    axes = figure.subplots()
+    axes.hist(values, bins=min(40, max(5, len(set(values)))), color="#2f6f8f")
+    if limit is not None:
+        axes.axvline(limit, color="#b5482a", linewidth=1)
+    axes.set_xlabel(label)
+    axes.spines[["top", "right"]].set_visible(False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    encoded = base64.b64encode(buffer.getvalue()).decode()
+    return dg.MetadataValue.md(f"![{label}](data:image/png;base64,{encoded})")

@@ -1,0 +1,64 @@
+"""`suimon refresh`: bring collections up to date now, through Dagster."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from dataclasses import asdict
+
+import click
+
+from pipelines.cli.output import console, emit_json, progress_bars
+from pipelines.config import load
+from pipelines.launching import Run, launch
+from pipelines.workbench import make_workbench
+
+
+@click.command()
+@click.argument("collections", nargs=-1)
+@click.option("--accept-deletions", is_flag=True, help="Let documents go that vanished from the source, however many.")
+@click.option("--rebuild", is_flag=True, help="Parse and cut again what an older version had done.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result for machines.")
+def refresh(collections: tuple[str, ...], accept_deletions: bool, rebuild: bool, as_json: bool) -> int:  # noqa: FBT001
+    """Bring COLLECTIONS up to date now; all that are declared, if none is named."""
+    config = load()
+    names = list(dict.fromkeys(collections)) or list(config.declaration.collections)
+    for name in names:
+        config.collection(name)
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    with progress_bars(wanted=not as_json) as progress, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        bench = make_workbench(config, progress)
+        bench.accept_deletions, bench.rebuild = accept_deletions, rebuild
+        try:
+            runs = launch(config, bench, names)
+        finally:
+            bench.close()
+    if as_json:
+        emit_json([asdict(run) | {"changed": run.changed} for run in runs])
+    else:
+        for run in runs:
+            show(run)
+    return max(run.exit_code for run in runs)
+
+
+def show(run: Run) -> None:
+    """Print what a refresh did: a line if it changed nothing, else a line a stage."""
+    if run.failure:
+        console.print(f"[bold red]{run.collection}[/]: {run.failure}")
+    elif not run.changed:
+        console.print(f"[bold]{run.collection}[/]: nothing changed ({run.seconds:.1f} s)")
+        return
+    else:
+        console.print(f"[bold]{run.collection}[/]: published ({run.seconds:.1f} s)")
+    checks = list(run.checks.values())
+    for stage, report in run.stages.items():
+        counts = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in report["counts"].items() if count)
+        console.print(f"  {stage:<12} {report['seconds']:>7.2f} s  {counts or 'nothing to do'}")
+        for reason, count in report["quarantined"].items():
+            console.print(f"  {'':<12} {'':>7}    [yellow]{count} quarantined: {reason}[/]")
+    if checks:
+        failed = [name for name, found in run.checks.items() if not found["passed"]]
+        rows = sum(found["rows"] for found in checks)
+        outcome = f"[yellow]findings in {', '.join(failed)}[/]" if failed else "all passed"
+        console.print(f"  {'audits':<12} {'':>7}    {len(checks)} over {rows:,} rows, {outcome}")

@@ -1,0 +1,116 @@
+"""Refreshing from a process of our own, through Dagster: the run, its events and its checks are in the UI.
+
+One collection after the other, in this process. Side by side is what backfills and schedules are for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from assets import partitions
+from assets.refresh import end_refresh
+from assets.workbench import Workbench
+from pipelines.config import Config
+from pipelines.instance import open_instance
+
+
+@dataclass
+class Run:
+    """How the refresh of one collection ended.
+
+    Attributes:
+        collection: which.
+        run_id: in Dagster.
+        stages: reports by stage, as in the ledger.
+        checks: (passed, findings, blocking) by name.
+        failure: one sentence, if it failed.
+        exit_code: 0, or that of the failure.
+        seconds: wall time.
+    """
+
+    collection: str
+    run_id: str
+    stages: dict[str, dict[str, Any]] = field(default_factory=dict)
+    checks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    failure: str | None = None
+    exit_code: int = 0
+    seconds: float = 0.0
+
+    @property
+    def changed(self) -> bool:
+        """Whether the refresh wrote anything but the ledger's line."""
+        return any(report.get("changed") for report in self.stages.values())
+
+
+def launch(config: Config, bench: Workbench, names: Sequence[str]) -> list[Run]:
+    """Refresh collections through Dagster.
+
+    Args:
+        config: the declaration.
+        bench: settings and doors of this process.
+        names: declared collections.
+    """
+    import dagster as dg
+
+    from pipelines.definitions import build_defs
+
+    definitions = build_defs(config=config, resource_overrides={"workbench": bench})
+    job = definitions.resolve_job_def("refresh")
+    with open_instance(config) as instance:
+        partitions.register(instance, config.declaration.collections)
+        return [_launch_one(dg, job, instance, bench, name) for name in names]
+
+
+def _launch_one(dg: Any, job: Any, instance: Any, bench: Workbench, name: str) -> Run:
+    started = time.perf_counter()
+    result = job.execute_in_process(
+        instance=instance,
+        partition_key=name,
+        raise_on_error=False,
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        tags={"suimon/collection": name, "suimon/by": "command line"},
+    )
+    run = Run(name, result.run_id, seconds=round(time.perf_counter() - started, 2))
+    with bench.database.connect() as session:
+        found = session.records("status/read_stages", {"run_id": result.run_id})
+        run.stages = found[0]["stages"] if found else {}
+    for evaluation in result.get_asset_check_evaluations():
+        run.checks[evaluation.check_name] = {
+            "asset": evaluation.asset_key.to_user_string(),
+            "passed": evaluation.passed,
+            "blocking": evaluation.severity == dg.AssetCheckSeverity.ERROR,
+            "findings": evaluation.metadata["findings"].value,
+            "rows": evaluation.metadata["rows audited"].value,
+        }
+    if not result.success:
+        end_refresh(bench, name, "failed")
+        run.failure, run.exit_code = _why(result, name, run)
+    return run
+
+
+def _why(result: Any, name: str, run: Run) -> tuple[str, int]:
+    """Say in one sentence why a run failed, and with which code to exit."""
+    blocked = [check for check, found in run.checks.items() if found["blocking"] and not found["passed"]]
+    if blocked:
+        return (
+            f"{name} was not published: the audit {', '.join(blocked)} failed. Readers keep what they had; the run "
+            f"{result.run_id} in the UI shows the counts.",
+            3,
+        )
+    for event in result.all_events:
+        if event.is_step_failure:
+            failure = event.step_failure_data
+            ours = failure.user_failure_data
+            if ours is not None and ours.description:
+                code = ours.metadata.get("exit code")
+                return str(ours.description), int(code.value) if code else 1
+            kind = failure.error.cls_name if failure.error else "unknown"
+            return (
+                f"{name} failed in the step {event.step_key} with a fault of ours ({kind}); the traceback is in run "
+                f"{result.run_id}, in the UI or in Dagster's event log.",
+                1,
+            )
+    return f"{name} failed before any step ran; run {result.run_id} in the UI says why.", 1

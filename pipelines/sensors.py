@@ -1,0 +1,75 @@
+"""The sensor: notices collections that are new in `collections.yaml`, and sources that changed.
+
+It reads the declaration anew at every tick, so that a new collection becomes a partition without a
+reload. A source is listed only where its collection says `watch: true`, and never read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from assets import partitions
+from assets.documents.scan import Comparison, Known
+from assets.workbench import Workbench
+from pipelines.workbench import make_workbench
+from resources.errors import SuimonError
+
+TICK_SECONDS = 60
+
+
+def change_digest(bench: Workbench, name: str) -> str | None:
+    """Return a digest of how a source differs from what is known of it, or None if it does not."""
+    digest = hashlib.sha256()
+    differs = False
+    with bench.database.connect() as session:
+        rows = session.records("refresh/read_collection", {"name": name})
+        params = {"collection_id": rows[0]["collection_id"] if rows else 0}
+        known = session.stream(Known, "documents/read_known_documents", params)
+        for difference in Comparison(bench.source(name).list(), known):
+            if difference.known and difference.entry and difference.known.stamp == difference.entry.stamp:
+                continue  # Only its stamp is too young to be trusted: the nightly refresh settles that.
+            uri = (difference.entry or difference.known).uri  # type: ignore[union-attr]
+            stamp = difference.entry.stamp if difference.entry else "gone"
+            digest.update(f"{uri}\0{stamp}\0".encode())
+            differs = True
+    return digest.hexdigest()[:16] if differs else None
+
+
+def source_changed_sensor(job: Any) -> dg.SensorDefinition:
+    """Return the sensor."""
+
+    @dg.sensor(
+        name="source_changed",
+        job=job,
+        minimum_interval_seconds=TICK_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Registers collections that are new in collections.yaml, and refreshes those whose source changed.",
+    )
+    def source_changed(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        try:
+            bench = make_workbench()
+        except SuimonError as error:
+            yield dg.SkipReason(str(error))
+            return
+        partitions.register(context.instance, bench.collections)
+        problems = []
+        for name, settings in bench.collections.items():
+            if not settings.watch:
+                continue
+            try:
+                digest = change_digest(bench, name)
+            except SuimonError as error:
+                problems.append(str(error))
+                continue
+            if digest is not None:
+                yield dg.RunRequest(
+                    run_key=f"{name}-{digest}", partition_key=name, tags={"suimon/collection": name}
+                )
+        if problems:
+            yield dg.SkipReason("; ".join(problems))
+
+    return source_changed
