@@ -11,7 +11,8 @@ import importlib
 import os
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,12 +84,11 @@ def measure(
     """
     import great_expectations as gx
 
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = _quiet_progress()
-    source = context.data_sources.add_postgres(f"postgres_{uuid.uuid4().hex[:8]}", connection_string=url)
-    measured: dict[str, Measured] = {}
-    definitions: list[Any] = []
-    try:
+    with _closing_connections():
+        context = _context()
+        source = context.data_sources.add_postgres(f"postgres_{uuid.uuid4().hex[:8]}", connection_string=url)
+        measured: dict[str, Measured] = {}
+        definitions: list[Any] = []
         for name, query in batches.items():
             asset = source.add_query_asset(name, query=query)
             batch = asset.add_batch_definition_whole_table(name)
@@ -114,15 +114,53 @@ def measure(
                 measured.update(_read(result))
         if report is not None:
             context.build_data_docs(["pages"])
-    finally:
-        source.get_execution_engine().close()
     return measured
 
 
-def _quiet_progress() -> Any:
-    from great_expectations.data_context.types.base import ProgressBarsConfig
+@contextmanager
+def _closing_connections() -> Iterator[None]:
+    """Close every psycopg connection that SQLAlchemy opens inside the block.
 
-    return ProgressBarsConfig(globally=False, metric_calculations=False)
+    Great Expectations copies a data source for each batch, each copy with engines of its own, and closes few
+    of them; what it leaves open would hold a snapshot or count against max_connections.
+    """
+    import psycopg
+    from sqlalchemy import event
+    from sqlalchemy.pool import Pool
+
+    opened: list[psycopg.Connection[Any]] = []
+
+    def remember(connection: Any, _record: Any) -> None:
+        driver = getattr(connection, "driver_connection", connection)
+        if isinstance(driver, psycopg.Connection):
+            opened.append(driver)
+
+    event.listen(Pool, "connect", remember)
+    try:
+        yield
+    finally:
+        event.remove(Pool, "connect", remember)
+        for connection in opened:
+            connection.close()
+
+
+def _context() -> Any:
+    """Make a context that lives in memory, shows no bars, and leaves no temporary folder behind."""
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import (
+        DataContextConfig,
+        InMemoryStoreBackendDefaults,
+        ProgressBarsConfig,
+    )
+
+    return gx.get_context(
+        mode="ephemeral",
+        project_config=DataContextConfig(
+            store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
+            progress_bars=ProgressBarsConfig(globally=False, metric_calculations=False),
+            analytics_enabled=False,
+        ),
+    )
 
 
 def _add_site(context: Any, folder: Path) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from assets.documents.scan import (
+    FINE_CLOCK_NS,
     OVERSIZE,
     UNREADABLE,
     Comparison,
@@ -89,7 +90,7 @@ def _examine(source: Source, difference: Difference, refresh: Refresh) -> _Exami
     entry = difference.entry
     if entry is None:
         return _Examined(difference, None, settled=True)
-    settled = is_settled(entry.modified_ns, time.time_ns())
+    settled = _await_tick(entry.modified_ns)
     if entry.size > refresh.settings.limits.max_file_mb * 1_000_000:
         return _Examined(difference, _stand_in(entry, OVERSIZE), settled)
     try:
@@ -99,6 +100,16 @@ def _examine(source: Source, difference: Difference, refresh: Refresh) -> _Exami
         return _Examined(difference, None, settled=True)
     except OSError:
         return _Examined(difference, _stand_in(entry, UNREADABLE), settled=False)
+
+
+def _await_tick(modified_ns: int | None) -> bool:
+    """Say whether a stamp can be trusted; where the clock is fine, wait out its tick so that it can."""
+    now = time.time_ns()
+    if is_settled(modified_ns, now):
+        return True
+    if modified_ns is not None and 0 <= now - modified_ns <= FINE_CLOCK_NS:
+        time.sleep(FINE_CLOCK_NS / 1e9)
+    return is_settled(modified_ns, time.time_ns())
 
 
 def _stand_in(entry: Entry, state: str) -> Content:
