@@ -202,6 +202,14 @@ class Database:
                 self._assume(session, role, extension)
             yield session
 
+    def ping(self) -> None:
+        """Connect and leave again.
+
+        Raises:
+            ConfigurationError: the database cannot be reached.
+        """
+        self._open().close()
+
     def _open(self) -> psycopg.Connection[Any]:
         try:
             return psycopg.connect(self.dsn, autocommit=True, application_name="suimon", connect_timeout=10)

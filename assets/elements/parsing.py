@@ -162,6 +162,9 @@ def assemble(found: Iterable[Any], format: str) -> Parsed:  # noqa: A002
     )
 
 
+_HEADING_START = re.compile(r"[^\W\d_a-z]|\d+(?:[.\-]\d+)*[.)、．]?\s+[^\W\d_a-z]|第\d")
+"""How a heading begins in print: with a capital or a Japanese character, numbered or not."""
+
 _SENTENCE_END = re.compile(r"[.。．!！?？:：;；,、，]\s*$")
 
 
@@ -177,7 +180,7 @@ def heading_level(category: str, depth: int | None, text: str, format: str) -> i
     if format in {"md", "html", "docx", "pptx"}:
         return depth + 1 if depth is not None else 0
     if format == "pdf" and len(text) <= 80 and "\n" not in text and not _SENTENCE_END.search(text):
-        return 1 if any(character.isalpha() for character in text) else 0
+        return 1 if _HEADING_START.match(text) else 0
     return 0
 
 

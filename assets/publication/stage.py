@@ -112,7 +112,7 @@ def _flip(refresh: Refresh) -> dict[str, Any]:
     if refresh.bench.accept_deletions:
         counts["accepted_deletions"] = True
     session.execute("publication/record_counts", params | {"counts": json.dumps(counts)})
-    return {"publish": publish["number"]} | {name: counts[name] for name in COUNTED}
+    return {"publish_number": publish["number"]} | {name: counts[name] for name in COUNTED}
 
 
 def _link(template: str | None) -> tuple[str | None, str]:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 import click
 
+from assets.engine import STAGES
 from pipelines.cli.output import console, emit_json, progress_bars
 from pipelines.config import load
 from pipelines.launching import Run, launch
@@ -42,6 +43,17 @@ def refresh(collections: tuple[str, ...], accept_deletions: bool, rebuild: bool,
     return max(run.exit_code for run in runs)
 
 
+ORDER = (
+    "listed", "new", "changed", "vanished", "parsed", "pages", "characters", "documents", "chunks", "embedded",
+    "tokens", "requests", "publish_number", "added",
+)  # fmt: skip
+"""Postgres sorts the keys of a jsonb; people want them in the order of the work."""
+
+
+def _ordered(counts: dict[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: ORDER.index(item[0]) if item[0] in ORDER else len(ORDER))
+
+
 def show(run: Run) -> None:
     """Print what a refresh did: a line if it changed nothing, else a line a stage."""
     if run.failure:
@@ -52,8 +64,9 @@ def show(run: Run) -> None:
     else:
         console.print(f"[bold]{run.collection}[/]: published ({run.seconds:.1f} s)")
     checks = list(run.checks.values())
-    for stage, report in run.stages.items():
-        counts = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in report["counts"].items() if count)
+    for stage in (name for name in STAGES if name in run.stages):
+        report = run.stages[stage]
+        counts = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in _ordered(report["counts"]) if count)
         console.print(f"  {stage:<12} {report['seconds']:>7.2f} s  {counts or 'nothing to do'}")
         for reason, count in report["quarantined"].items():
             console.print(f"  {'':<12} {'':>7}    [yellow]{count} quarantined: {reason}[/]")

@@ -1,0 +1,137 @@
+"""`suimon doctor`: tests everything that a refresh needs, and says what to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+
+import click
+
+from assets.workbench import Workbench
+from pipelines.cli.output import console, emit_json
+from pipelines.cli.setup import check_declaration
+from pipelines.config import Config, load
+from pipelines.workbench import DAGSTER_DATABASE_VARIABLE, DATABASE_VARIABLE, make_workbench, state_folder
+from resources.errors import SuimonError
+from resources.migrator import read_state
+from resources.postgres import ALLOW_OLD_PGVECTOR, Database
+
+ENOUGH_DISK_BYTES = 2_000_000_000
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one test found.
+
+    Attributes:
+        what: was tested.
+        ok: whether a refresh can do with it.
+        says: what was found, and what to do about it.
+    """
+
+    what: str
+    ok: bool
+    says: str
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the result for machines.")
+def doctor(as_json: bool) -> int:  # noqa: FBT001
+    """Test everything that a refresh needs, and say what to do."""
+    config = load()
+    findings = list(examine(config))
+    if as_json:
+        emit_json([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            mark = "[green]ok  [/]" if finding.ok else "[red]FAIL[/]"
+            console.print(f"{mark}  {finding.what:<22} {finding.says}")
+    return 0 if all(finding.ok for finding in findings) else 2
+
+
+def examine(config: Config) -> Iterator[Finding]:
+    """Run every test, the cheap ones first; one that fails keeps no other from running."""
+    bench = make_workbench(config)
+    yield _try("declaration", lambda: _declaration(config))
+    yield _try("state folder", lambda: _state(config))
+    for name in config.declaration.collections:
+        yield _try(f"source {name}", lambda name=name: _source(bench, name))  # type: ignore[misc]
+    yield _try("database", lambda: _database(bench))
+    yield _try("schema", lambda: _schema(bench))
+    yield _try("embedding endpoint", lambda: _endpoint(bench, config))
+    yield _try("Dagster's database", lambda: _dagster(config))
+    yield Finding("optional tools", ok=True, says=_optional())
+
+
+def _try(what: str, test: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what, ok=True, says=test())
+    except SuimonError as error:
+        return Finding(what, ok=False, says=str(error.args[0]))
+    except Exception as error:
+        return Finding(what, ok=False, says=f"a fault of ours or of a library: {type(error).__name__}; please report it.")
+
+
+def _declaration(config: Config) -> str:
+    check_declaration(config)
+    return f"{config.path.name}, {len(config.declaration.collections)} collections; Python {sys.version.split()[0]}"
+
+
+def _state(config: Config) -> str:
+    folder = state_folder(config)
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if free < ENOUGH_DISK_BYTES:
+        raise SuimonError(f"Only {free / 1e9:.1f} GB are free at {folder}; free some.")
+    return f"{folder}, {free / 1e9:.0f} GB free"
+
+
+def _source(bench: Workbench, name: str) -> str:
+    some = len(list(islice(bench.source(name).list(), 1000)))
+    return f"{'at least ' if some == 1000 else ''}{some} documents in {bench.collection(name).source}"
+
+
+def _database(bench: Workbench) -> str:
+    declared = DATABASE_VARIABLE in os.environ
+    database = Database(bench.doors.database_url(), bench.names)
+    with database.connect(role=None) as session:
+        row = session.connection.execute(
+            "SELECT current_setting('server_version'), "
+            "(SELECT extversion FROM pg_extension WHERE extname = 'vector')"
+        ).fetchone()
+    server, pgvector = row if row else ("?", None)
+    kind = f"declared in {DATABASE_VARIABLE}" if declared else "embedded"
+    risk = f"; {ALLOW_OLD_PGVECTOR} is set, an old pgvector is accepted" if os.environ.get(ALLOW_OLD_PGVECTOR) else ""
+    return f"PostgreSQL {server.split()[0]}, pgvector {pgvector or 'not created yet'}, {kind}{risk}"
+
+
+def _schema(bench: Workbench) -> str:
+    state = read_state(Database(bench.doors.database_url(), bench.names))
+    if state.current:
+        return f"up to date, {state.applied} migrations"
+    return f"{len(state.pending)} migrations pending; `suimon refresh` or `suimon migrate` applies them"
+
+
+def _endpoint(bench: Workbench, config: Config) -> str:
+    space = config.declaration.space
+    answer = bench.endpoint.run(lambda endpoint: endpoint.embed(["sluice gate"], space.model, space.dimensions))
+    where = "bundled model on loopback" if space.is_local else space.base_url
+    return f"{where}: {answer.model or space.model}, {answer.vectors.shape[1]} dimensions"
+
+
+def _dagster(config: Config) -> str:
+    from pipelines.workbench import dagster_database_url
+
+    if "DAGSTER_HOME" in os.environ:
+        return f"DAGSTER_HOME is set to {os.environ['DAGSTER_HOME']}: used as it is"
+    Database(dagster_database_url(config)).ping()
+    return f"declared in {DAGSTER_DATABASE_VARIABLE}" if DAGSTER_DATABASE_VARIABLE in os.environ else "embedded"
+
+
+def _optional() -> str:
+    found = {name: shutil.which(name) for name in ("tesseract", "soffice")}
+    return ", ".join(f"{name} {'found' if path else 'not found'}" for name, path in found.items())

@@ -1,0 +1,131 @@
+"""What a refresh would do, found by listing and hashing alone: nothing is parsed, sent or written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from assets.documents.scan import Comparison, Known, examine
+from assets.elements.parsing import SUPPORTED
+from assets.recipes import chunk_recipe, parse_recipe
+from assets.vectors.spaces import find_space
+from assets.workbench import Workbench
+from resources.postgres import Session
+from resources.sources import Source
+
+TOKENS_PER_KILOBYTE = {
+    "md": 280.0, "txt": 280.0, "csv": 350.0, "html": 120.0, "eml": 200.0, "pdf": 15.0, "docx": 20.0, "xlsx": 40.0,
+    "pptx": 8.0,
+}  # fmt: skip
+"""Of a format that the database has not seen yet: from the sample corpus, rounded up."""
+
+TOKENS_PER_CHUNK = 160
+
+
+@dataclass
+class Plan:
+    """What a refresh of one collection would do.
+
+    Attributes:
+        collection: which.
+        documents: by what would happen to them: new, changed, moved or copied, vanished, unsupported, unchanged.
+        waiting: work that earlier refreshes left, by kind.
+        texts: to be embedded, estimated where the document is not parsed yet.
+        tokens: of those, estimated likewise.
+        reasons: sentences.
+    """
+
+    collection: str
+    documents: Counter[str] = field(default_factory=Counter)
+    waiting: dict[str, int] = field(default_factory=dict)
+    texts: int = 0
+    tokens: int = 0
+    reasons: list[str] = field(default_factory=list)
+
+
+def make_plan(bench: Workbench, name: str) -> Plan:
+    """Look at the source and the ledger of a collection.
+
+    Raises:
+        ConfigurationError: the source does not exist.
+        SourceUnavailable: it could not be listed.
+    """
+    plan = Plan(name)
+    with bench.database.connect() as session, bench.database.connect() as reader:
+        rows = session.records("refresh/read_collection", {"name": name})
+        collection_id = rows[0]["collection_id"] if rows else 0
+        params = {"collection_id": collection_id}
+        known = reader.stream(Known, "documents/read_known_documents", params)
+        source = bench.source(name)
+        comparison = Comparison(source.list(), known)
+        fresh = [_classify(session, source, difference, plan) for difference in comparison]
+        plan.documents["unchanged"] += comparison.unchanged
+        _estimate(session, [item for item in fresh if item], plan)
+        if rows:
+            _add_waiting(bench, session, params, plan)
+            _add_recipe_change(bench, session, rows[0], name, plan)
+    plan.reasons = [f"{count} {kind}" for kind, count in plan.documents.items() if count and kind != "unchanged"] + plan.reasons
+    return plan
+
+
+def _classify(session: Session, source: Source, difference: Any, plan: Plan) -> tuple[str, int] | None:
+    """Count a difference; returns the format and size of what would have to be parsed."""
+    entry, known = difference.entry, difference.known
+    if entry is None:
+        plan.documents["vanished"] += 1
+        return None
+    try:
+        with source.open(entry.uri) as stream:
+            content = examine(stream, entry.uri)
+    except OSError:
+        plan.documents["unreadable"] += 1
+        return None
+    if known is not None and not known.vanished:
+        recorded = session.records("documents/read_contents", {"document_ids": [known.document_id]})
+        if recorded and bytes(recorded[0]["content_hash"]) == content.digest:
+            plan.documents["unchanged"] += 1
+            return None
+    if content.format not in SUPPORTED:
+        plan.documents["unsupported"] += 1
+        return None
+    if session.records("status/has_content", {"hashes": [content.digest]}):
+        plan.documents["known content under another name"] += 1
+        return None
+    plan.documents["new" if known is None else "changed"] += 1
+    return content.format, content.size
+
+
+def _estimate(session: Session, fresh: list[tuple[str, int]], plan: Plan) -> None:
+    rates = {row["format"]: row for row in session.records("status/read_sizes")}
+    for kind, size in fresh:
+        rate = rates.get(kind)
+        tokens = size / 1000 * (rate["tokens_per_kilobyte"] if rate else TOKENS_PER_KILOBYTE[kind])
+        plan.tokens += round(tokens)
+        plan.texts += max(1, round(size / 1000 * rate["chunks_per_kilobyte"] if rate else tokens / TOKENS_PER_CHUNK))
+
+
+def _add_waiting(bench: Workbench, session: Session, params: dict[str, Any], plan: Plan) -> None:
+    plan.waiting = session.record("status/count_waiting", params)
+    space = find_space(session, bench.space_name)
+    if space is not None:
+        gaps = session.record("vectors/count_unembedded", params | {"space_id": space.space_id}, vectors=space.table)
+        plan.waiting["unembedded texts"] = gaps["texts"]
+        plan.texts += gaps["texts"]
+        plan.tokens += gaps["tokens"]
+    plan.reasons += [f"{count} {kind} left by an earlier refresh" for kind, count in plan.waiting.items() if count]
+
+
+def _add_recipe_change(bench: Workbench, session: Session, row: dict[str, Any], name: str, plan: Plan) -> None:
+    """Say when declared parameters changed: then everything is cut again, and what comes out differently is paid for."""
+    chunking = bench.collection(name).chunking
+    wanted = {
+        "parse_recipe_id": parse_recipe().params(),
+        "chunk_recipe_id": chunk_recipe(chunking, bench.space.tokenizer).params(),
+    }
+    for column, recipe in wanted.items():
+        declared = session.connection.execute(
+            "SELECT declared FROM recipes WHERE recipe_id = %s", [row[column]]
+        ).fetchone()
+        if declared is not None and declared[0] != recipe["declared"]:
+            plan.reasons.append(f"the declared {recipe['stage']} settings changed: every document is done again")
