@@ -49,10 +49,8 @@ def suite_of(refresh: Refresh, stage: str) -> Suite | None:
 
 def audit_stage(refresh: Refresh, stage: str) -> list[AuditResult]:
     """Run the audits that follow a stage; none if the stage had nothing to do."""
-    if stage == "publication":
-        idle = not refresh.stages.get(stage, {}).get("changed", False)
-    else:
-        idle = refresh.converged
+    flipped = bool(refresh.stages.get(stage, {}).get("changed", False))
+    idle = not flipped if stage == "publication" else refresh.converged
     suite = None if idle else suite_of(refresh, stage)
     return run_suite(refresh, suite) if suite else []
 

@@ -23,13 +23,20 @@ class Chunking(Settings):
     """How a document is cut. Part of the chunk recipe: a change cuts every document again."""
 
     max_tokens: int = Field(
-        256, ge=16, le=8000, description="Most tokens in a chunk, counted by the space's tokenizer, heading path included."
+        256,
+        ge=16,
+        le=8000,
+        description="Most tokens in a chunk, counted by the space's tokenizer, heading path included.",
     )
     min_tokens: int = Field(
-        48, ge=0, le=4000, description="A section shorter than this is joined with its neighbour under the same heading."
+        48,
+        ge=0,
+        le=4000,
+        description="A section shorter than this is joined with its neighbour under the same heading.",
     )
     heading_path: bool = Field(
-        True, description="Embed the headings above a passage together with it. Readers are shown the passage alone."
+        default=True,
+        description="Embed the headings above a passage together with it. Readers are shown the passage alone.",
     )
 
     @model_validator(mode="after")
@@ -51,7 +58,9 @@ class Limits(Settings):
     quarantined_documents: int = Field(
         3, ge=0, description="... provided that more documents than this are in quarantine."
     )
-    max_file_mb: float = Field(200, gt=0, description="A larger file is quarantined unread. Megabytes of 1,000,000 bytes.")
+    max_file_mb: float = Field(
+        200, gt=0, description="A larger file is quarantined unread. Megabytes of 1,000,000 bytes."
+    )
     parse_seconds: float = Field(60, gt=0, description="Longest time to parse one file, in seconds.")
     parse_memory_mb: int = Field(2048, ge=256, description="Most memory of one parser process, in MiB.")
 
@@ -60,7 +69,9 @@ class Collection(Settings):
     """A declared set of documents: what is refreshed, audited and published together."""
 
     source: str = Field(description="A folder, or any fsspec URL such as s3://bucket/prefix.")
-    include: tuple[str, ...] = Field(("**/*",), min_length=1, description="Globs below the source; a file must match one.")
+    include: tuple[str, ...] = Field(
+        ("**/*",), min_length=1, description="Globs below the source; a file must match one."
+    )
     exclude: tuple[str, ...] = Field((), description="Globs below the source; a file that matches one is left out.")
     storage_options: dict[str, str | int | bool | dict[str, str]] = Field(
         default_factory=dict, description="Options for the fsspec file system, as endpoint_url or anon for S3."
@@ -70,8 +81,12 @@ class Collection(Settings):
     )
     schedule: str | None = Field("0 3 * * *", description="Cron expression of the nightly refresh; null for none.")
     timezone: str = Field("UTC", description="Time zone of the schedule, as in the IANA database.")
-    watch: bool = Field(True, description="Whether the sensor refreshes the collection when its source changes.")
-    chunking: Chunking = Field(default_factory=lambda: Chunking.model_validate({}), description="How documents are cut.")
+    watch: bool = Field(
+        default=False, description="Whether the sensor lists the source every minute and refreshes when it changed."
+    )
+    chunking: Chunking = Field(
+        default_factory=lambda: Chunking.model_validate({}), description="How documents are cut."
+    )
     limits: Limits = Field(default_factory=lambda: Limits.model_validate({}), description="Bounds that stop a publish.")
 
     @field_validator("link")
@@ -91,7 +106,9 @@ class Space(Settings):
     base_url: str | None = Field(
         None, description="Address of the endpoint up to /v1. Without one, the bundled model is served on loopback."
     )
-    api_key: SecretStr | None = Field(None, description="Key of the endpoint, as ${OPENAI_API_KEY}; never written here itself.")
+    api_key: SecretStr | None = Field(
+        None, description="Key of the endpoint, as ${OPENAI_API_KEY}; never written here itself."
+    )
     model: str = Field("e5-passage", description="Model name that is sent when passages are embedded.")
     query_model: str | None = Field(None, description="Model name that is sent for questions, where it differs.")
     dimensions: int | None = Field(
@@ -100,7 +117,8 @@ class Space(Settings):
     passage_prefix: str = Field("", description="Put before each passage, as some models ask for.")
     query_prefix: str = Field("", description="Put before each question.")
     tokenizer: TokenizerName = Field(
-        "estimate", description="Whose tokens count: xlm-roberta (e5, bge-m3), cl100k_base or o200k_base (OpenAI), or an estimate."
+        "estimate",
+        description="Whose tokens count: xlm-roberta (e5, bge-m3), cl100k_base or o200k_base (OpenAI), or an estimate.",
     )
     token_limit: int = Field(8192, ge=32, description="Most tokens that the model reads of one input.")
     max_inputs: int = Field(256, ge=1, le=2048, description="Most inputs in one request.")

@@ -22,7 +22,7 @@ from assets.workbench import Workbench, silent
 from resources.errors import CollectionBusy, SuimonError, TransientError
 
 PROGRESS_SECONDS = 10.0
-Describe = Callable[[Refresh, StageReport], Mapping[str, Any]]
+Describe = Callable[[Refresh], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -107,15 +107,17 @@ def build_asset(room: Room, naming: Naming) -> dg.AssetsDefinition:
             "dagster/column_schema": metadata.column_schema(room.columns),
             "dagster/table_name": room.table,
         },
-        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=48), warn_window=timedelta(hours=26)),
+        freshness_policy=dg.FreshnessPolicy.time_window(
+            fail_window=timedelta(hours=48), warn_window=timedelta(hours=26)
+        ),
     )
     def stage(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         with _joined(context) as refresh:
             report = run_stage(refresh, room.stage, STAGES[room.stage])
-            further = room.describe(refresh, report) if room.describe and report.changed else {}
+            further = room.describe(refresh) if room.describe and report.changed else {}
             if room.stage == "publication" and not report.changed:
                 end_refresh(refresh.bench, refresh.name, "unchanged")
-            context.log.info(f"{refresh.name}: {_sentence(report)}")
+            context.log.info(f"{refresh.name}: {_sentence(report)}")  # noqa: G004  # Dagster shows what it is given.
         return dg.MaterializeResult(metadata={**metadata.of_report(report), **further})
 
     return stage
@@ -162,5 +164,3 @@ def build_checks(room: Room, naming: Naming) -> dg.AssetChecksDefinition:
             )
 
     return checks
-
-

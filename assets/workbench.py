@@ -69,7 +69,7 @@ class Workbench:
     space: Space
     root: Path
     doors: Doors
-    names: Names = Names()
+    names: Names = field(default_factory=Names)
     state_folder: Path = Path(".suimon")
     progress: Progress = silent
     lease_seconds: float = 30.0
@@ -108,9 +108,7 @@ class Workbench:
     @cached_property
     def parser_pool(self) -> ParserPool:
         """The parser processes."""
-        return ParserPool(
-            "assets.elements.parsing:parse", preload=("assets.elements.preload",), processes=self.parsers
-        )
+        return ParserPool("assets.elements.parsing:parse", preload=("assets.elements.preload",), processes=self.parsers)
 
     @cached_property
     def tokenizer(self) -> Tokenizer:

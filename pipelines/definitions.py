@@ -26,9 +26,7 @@ from pipelines.workbench import make_workbench, read_environment_file
 ROOMS = (DOCUMENTS, ELEMENTS, CHUNKS, VECTORS, PUBLICATION)
 
 
-def build_defs(
-    *, config: Config | None = None, resource_overrides: Mapping[str, Any] | None = None
-) -> dg.Definitions:
+def build_defs(*, config: Config | None = None, resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """Assemble the definitions.
 
     Args:

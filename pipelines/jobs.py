@@ -11,7 +11,6 @@ from typing import Any
 
 import dagster as dg
 
-
 REFRESH = "refresh"
 
 

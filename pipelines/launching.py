@@ -16,6 +16,8 @@ from assets.workbench import Workbench
 from pipelines.config import Config
 from pipelines.instance import open_instance
 
+DELETIONS = {"source_was_not_emptied", "few_documents_vanished"}
+
 
 @dataclass
 class Run:
@@ -95,11 +97,13 @@ def _why(result: Any, name: str, run: Run) -> tuple[str, int]:
     """Say in one sentence why a run failed, and with which code to exit."""
     blocked = [check for check, found in run.checks.items() if found["blocking"] and not found["passed"]]
     if blocked:
-        return (
+        why = (
             f"{name} was not published: the audit {', '.join(blocked)} failed. Readers keep what they had; the run "
-            f"{result.run_id} in the UI shows the counts.",
-            3,
+            f"{result.run_id} in the UI shows the counts."
         )
+        if set(blocked) & DELETIONS:
+            why += " If the documents are meant to go, confirm with --accept-deletions."
+        return why, 3
     for event in result.all_events:
         if event.is_step_failure:
             failure = event.step_failure_data
@@ -108,9 +112,9 @@ def _why(result: Any, name: str, run: Run) -> tuple[str, int]:
                 code = ours.metadata.get("exit code")
                 return str(ours.description), int(code.value) if code else 1
             kind = failure.error.cls_name if failure.error else "unknown"
-            return (
+            why = (
                 f"{name} failed in the step {event.step_key} with a fault of ours ({kind}); the traceback is in run "
-                f"{result.run_id}, in the UI or in Dagster's event log.",
-                1,
+                f"{result.run_id}, in the UI or in Dagster's event log."
             )
+            return why, 1
     return f"{name} failed before any step ran; run {result.run_id} in the UI says why.", 1

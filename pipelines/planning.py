@@ -65,7 +65,9 @@ def make_plan(bench: Workbench, name: str) -> Plan:
         if rows:
             _add_waiting(bench, session, params, plan)
             _add_recipe_change(bench, session, rows[0], name, plan)
-    plan.reasons = [f"{count} {kind}" for kind, count in plan.documents.items() if count and kind != "unchanged"] + plan.reasons
+    plan.reasons = [
+        f"{count} {kind}" for kind, count in plan.documents.items() if count and kind != "unchanged"
+    ] + plan.reasons
     return plan
 
 
@@ -89,7 +91,7 @@ def _classify(session: Session, source: Source, difference: Any, plan: Plan) -> 
     if content.format not in SUPPORTED:
         plan.documents["unsupported"] += 1
         return None
-    if session.records("status/has_content", {"hashes": [content.digest]}):
+    if session.records("status/has_content", {"digests": [content.digest]}):
         plan.documents["known content under another name"] += 1
         return None
     plan.documents["new" if known is None else "changed"] += 1
@@ -117,7 +119,7 @@ def _add_waiting(bench: Workbench, session: Session, params: dict[str, Any], pla
 
 
 def _add_recipe_change(bench: Workbench, session: Session, row: dict[str, Any], name: str, plan: Plan) -> None:
-    """Say when declared parameters changed: then everything is cut again, and what comes out differently is paid for."""
+    """Say when declared parameters changed: then everything is cut again, and what differs is paid for."""
     chunking = bench.collection(name).chunking
     wanted = {
         "parse_recipe_id": parse_recipe().params(),

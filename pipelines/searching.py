@@ -31,9 +31,7 @@ def embed_question(bench: Workbench, space: dict[str, Any], words: str) -> Vecto
         ConfigurationError: the endpoint gives vectors of other dimensions.
     """
     text = f"{space['query_prefix']}{words}"
-    answer = bench.endpoint.run(
-        lambda endpoint: endpoint.embed([text], space["query_model"], bench.space.dimensions)
-    )
+    answer = bench.endpoint.run(lambda endpoint: endpoint.embed([text], space["query_model"], bench.space.dimensions))
     vector: Vectors = answer.vectors[0]
     if len(vector) != space["dimensions"]:
         raise ConfigurationError(
@@ -87,5 +85,3 @@ def _nearest(
         return session.records(
             "search/semantic", params, chunks=f"chunks_{space['space']}", vector_type=space["storage"]
         )
-
-

@@ -66,9 +66,7 @@ def source_changed_sensor(job: Any) -> dg.SensorDefinition:
                 problems.append(str(error))
                 continue
             if digest is not None:
-                yield dg.RunRequest(
-                    run_key=f"{name}-{digest}", partition_key=name, tags={"suimon/collection": name}
-                )
+                yield dg.RunRequest(run_key=f"{name}-{digest}", partition_key=name, tags={"suimon/collection": name})
         if problems:
             yield dg.SkipReason("; ".join(problems))
 

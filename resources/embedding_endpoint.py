@@ -10,13 +10,13 @@ import asyncio
 import base64
 import random
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 from resources.errors import ConfigurationError, EndpointRefused, EndpointUnavailable
 
 if TYPE_CHECKING:
-    import httpx
     import openai
 
 Vectors = NDArray[np.float32]
@@ -90,20 +89,18 @@ class EmbeddingEndpoint:
         self._client: openai.AsyncOpenAI | None = None
         self.requests = 0
 
-    async def __aenter__(self) -> EmbeddingEndpoint:
+    async def __aenter__(self) -> Self:
         """Open connections.
 
         Raises:
             ConfigurationError: the address is no http or https URL.
         """
-        import httpx
         import openai
 
         parts = urlsplit(self.base_url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ConfigurationError(f"base_url {self.base_url!r} is no address; write it as https://host/v1.")
-        limits = httpx.Limits(max_connections=self.concurrency, max_keepalive_connections=self.concurrency)
-        client = httpx.AsyncClient(limits=limits, trust_env=not _is_loopback(parts.hostname))
+        client = openai.DefaultAsyncHttpxClient(trust_env=not _is_loopback(parts.hostname))
         # Explicit values everywhere: the client would otherwise take keys, organisations and addresses that
         # merely happen to be in the environment.
         self._client = openai.AsyncOpenAI(
@@ -156,7 +153,6 @@ class EmbeddingEndpoint:
                 attempt += 1
 
     async def _once(self, texts: list[str], model: str, dimensions: int | None, deadline: float) -> Embedded:
-        import httpx
         import openai
 
         assert self._client is not None, "open the endpoint with `async with`"
@@ -170,11 +166,13 @@ class EmbeddingEndpoint:
                 timeout=max(0.1, min(ATTEMPT_SECONDS, deadline - time.monotonic())),
                 **further,
             )
-            body = await asyncio.to_thread(answer.http_response.json) if len(texts) > 256 else answer.http_response.json()
+            body = (
+                await asyncio.to_thread(answer.http_response.json) if len(texts) > 256 else answer.http_response.json()
+            )
             return read_answer(body, len(texts))
         except openai.APIStatusError as error:
             raise self._classify(error) from None
-        except (openai.APITimeoutError, openai.APIConnectionError, httpx.HTTPError) as error:
+        except openai.APIConnectionError as error:
             raise _Retry(None, type(error).__name__) from None
         except ValueError as error:
             raise _Retry(None, str(error)) from None
@@ -208,7 +206,7 @@ class EmbeddingEndpoint:
         return asyncio.run(opened())
 
 
-class _Retry(Exception):  # noqa: N818  # Never leaves this module.
+class _Retry(Exception):  # Never leaves this module.
     def __init__(self, after: float | None, why: str) -> None:
         super().__init__(why)
         self.after = after
@@ -231,10 +229,10 @@ def _pause(after: float | None, attempt: int) -> float:
     if after is not None:
         return after
     backoff: float = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0**attempt)
-    return backoff * (0.5 + random.random() / 2)  # noqa: S311  # Jitter, not a secret.
+    return backoff * (0.5 + random.random() / 2)  # Jitter, not a secret.
 
 
-def _retry_after(headers: httpx.Headers) -> float | None:
+def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Read Retry-After in its three forms: milliseconds, seconds, a date."""
     try:
         if "retry-after-ms" in headers:
@@ -290,5 +288,3 @@ def _vector(value: Any) -> Vectors:
     if isinstance(value, list):
         return np.asarray(value, dtype=np.float32)
     raise ValueError("an embedding that is neither base64 nor numbers")
-
-

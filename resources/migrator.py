@@ -79,7 +79,7 @@ def _state(session: Session) -> SchemaState:
         [f'"{session.names.prefix}corpus".migrations'] * 2,
     ).fetchone()
     if exists is None or not exists[0]:
-        return SchemaState(tuple(script.name for script in known.values()), True, 0)
+        return SchemaState(tuple(script.name for script in known.values()), stale_objects=True, applied=0)
     rows = session.connection.execute(
         session.compose("SELECT number, name, checksum FROM {corpus}.migrations ORDER BY number")
     ).fetchall()

@@ -23,6 +23,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection, forkserver
+from pathlib import Path
 from typing import Any, Literal
 
 Failure = Literal["timeout", "memory", "crashed", "error"]
@@ -245,7 +246,7 @@ def _serve(pipe: connection.Connection, entry: str, memory_mb: int, folder: str)
             shutil.rmtree(folder, ignore_errors=True)
             return
         try:
-            answer = (run(*arguments), None, "")
+            answer: tuple[Any, str | None, str] = (run(*arguments), None, "")
         except MemoryError:
             answer = (None, "memory", f"{memory_mb} MiB")
         except Exception as error:
@@ -256,19 +257,18 @@ def _serve(pipe: connection.Connection, entry: str, memory_mb: int, folder: str)
 def _describe(error: Exception) -> str:
     """Name an exception and where it arose; its message may hold text of the document."""
     frames = traceback.extract_tb(error.__traceback__)
-    where = f" in {os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
+    where = f" in {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     reason = getattr(error, "reason", None)
     return f"{reason}" if isinstance(reason, str) else f"{type(error).__name__}{where}"
 
 
-def _refuse_network(event: str, arguments: tuple[Any, ...]) -> None:
+def _refuse_network(event: str, _arguments: tuple[Any, ...]) -> None:
     if event in {"socket.connect", "socket.getaddrinfo", "socket.bind"}:
         raise PermissionError("a parser may not use the network")
 
 
 def _limit_memory(memory_mb: int) -> None:
-    with open("/proc/self/statm", encoding="ascii") as statm:
-        present = int(statm.read().split()[0]) * resource.getpagesize()
+    present = int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize()
     limit = present + memory_mb * (1 << 20)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, LiteralString, TypeVar, cast
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg.rows import class_row, dict_row
@@ -78,7 +78,7 @@ class Session:
             identifiers: further names, as those of a space's tables.
         """
         further = {key: Identifier(value) for key, value in identifiers.items()}
-        return SQL(cast(LiteralString, text)).format(**self.identifiers, **further)
+        return SQL(text).format(**self.identifiers, **further)
 
     def execute(self, name: str, params: Mapping[str, Any] | None = None, **identifiers: str) -> int:
         """Run `queries/<name>.sql` and return the number of rows that it touched."""
@@ -94,17 +94,13 @@ class Session:
             cursor.execute(self.compose(sql.query(name), **identifiers), params)
             return cursor.fetchall()
 
-    def records(
-        self, name: str, params: Mapping[str, Any] | None = None, **identifiers: str
-    ) -> list[dict[str, Any]]:
+    def records(self, name: str, params: Mapping[str, Any] | None = None, **identifiers: str) -> list[dict[str, Any]]:
         """Run `queries/<name>.sql` and return its rows as dictionaries."""
         with self.connection.cursor(row_factory=dict_row) as cursor:
             cursor.execute(self.compose(sql.query(name), **identifiers), params)
             return cursor.fetchall()
 
-    def record(
-        self, name: str, params: Mapping[str, Any] | None = None, **identifiers: str
-    ) -> dict[str, Any]:
+    def record(self, name: str, params: Mapping[str, Any] | None = None, **identifiers: str) -> dict[str, Any]:
         """Run `queries/<name>.sql` and return its only row.
 
         Raises:
@@ -183,7 +179,7 @@ class Database:
     """
 
     dsn: str
-    names: Names = Names()
+    names: Names = field(default_factory=Names)
 
     @contextmanager
     def connect(self, role: str | None = "pipeline") -> Iterator[Session]:

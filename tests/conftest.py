@@ -105,7 +105,9 @@ def corpus(tmp_path: Path) -> Path:
     """A folder of small documents, old enough for their stamps to be trusted."""
     folder = tmp_path / "corpus"
     folder.mkdir()
-    write(folder, "gate.md", "# Gate\n\nThe gate is opened when the water is high.\n\n## Checks\n\nGrease the hinges.\n")
+    write(
+        folder, "gate.md", "# Gate\n\nThe gate is opened when the water is high.\n\n## Checks\n\nGrease the hinges.\n"
+    )
     write(folder, "tides.txt", "High tide is at six. Low tide is at noon.\n")
     write(folder, "水門.md", "# 水門\n\n水位が高いときは水門を開ける。点検は毎月行う。\n")
     return folder

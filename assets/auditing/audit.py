@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, LiteralString, cast
+from typing import Any
 
 from psycopg import ClientCursor
 from psycopg.rows import dict_row
@@ -41,7 +41,8 @@ def run_suite(refresh: Refresh, suite: Suite) -> list[AuditResult]:
     params = refresh.params | {"suite_id": number}
     # A query asset must begin with SELECT, and our files begin with a comment.
     batches = {
-        name: f"SELECT * FROM (\n{_finish(refresh, f'auditing/{name}', params)}\n) AS batch" for name in suite.batches
+        name: f"SELECT * FROM (\n{_finish(refresh, f'auditing/{name}', params)}\n) AS batch"  # noqa: S608  # Bound.
+        for name in suite.batches
     }
     rows = {name: _count(refresh.session, query) for name, query in batches.items()}
     filled = {name: query for name, query in batches.items() if rows[name]}
@@ -54,7 +55,9 @@ def run_suite(refresh: Refresh, suite: Suite) -> list[AuditResult]:
     results = []
     for audit in suite.audits:
         seen = measured.get(audit.name, expectations.Measured(0, 0))
-        held = _hold_back(refresh, audit, filled[audit.batch]) if seen.unexpected and audit.finding == "quarantine" else 0
+        held = (
+            _hold_back(refresh, audit, filled[audit.batch]) if seen.unexpected and audit.finding == "quarantine" else 0
+        )
         results.append(AuditResult(audit, seen.rows, seen.unexpected, held, str(report / "index.html")))
     if not any(result.blocks for result in results):
         _record_passes(refresh, suite, params)
@@ -73,7 +76,7 @@ def _finish(refresh: Refresh, name: str, params: dict[str, Any]) -> str:
 
 
 def _count(session: Session, query: str) -> int:
-    text = SQL("SELECT count(*) FROM ({batch}) AS batch").format(batch=SQL(cast(LiteralString, query)))
+    text = SQL("SELECT count(*) FROM ({batch}) AS batch").format(batch=SQL(query))
     row = session.connection.execute(text).fetchone()
     return int(row[0]) if row else 0
 
@@ -91,7 +94,7 @@ def _outside(audit: Audit) -> Composable:
 
 def _hold_back(refresh: Refresh, audit: Audit, query: str) -> int:
     text = SQL("SELECT document_id FROM ({batch}) AS batch WHERE {outside}").format(
-        batch=SQL(cast(LiteralString, query)), outside=_outside(audit)
+        batch=SQL(query), outside=_outside(audit)
     )
     with refresh.session.connection.cursor(row_factory=dict_row) as cursor:
         found = [row["document_id"] for row in cursor.execute(text).fetchall()]
@@ -112,7 +115,7 @@ def _record_passes(refresh: Refresh, suite: Suite, params: dict[str, Any]) -> No
     if suite.passes is None:
         return
     with refresh.writing():
-        refresh.session.connection.execute(cast(LiteralString, _finish(refresh, f"auditing/{suite.passes}", params)))
+        refresh.session.connection.execute(_finish(refresh, f"auditing/{suite.passes}", params))
 
 
 def _report_folder(refresh: Refresh, stage: str) -> Path:

@@ -97,7 +97,9 @@ def measure(
             for audit in chosen:
                 made.add_expectation(_expectation(audit))
             definitions.append(
-                context.validation_definitions.add(gx.ValidationDefinition(name=f"{suite}: {name}", data=batch, suite=made))
+                context.validation_definitions.add(
+                    gx.ValidationDefinition(name=f"{suite}: {name}", data=batch, suite=made)
+                )
             )
         checkpoint = context.checkpoints.add(
             gx.Checkpoint(
@@ -189,12 +191,9 @@ def _expectation(audit: Audit) -> Any:
 
 def _read(result: Any) -> dict[str, Measured]:
     name = result.expectation_config.meta["audit"]
-    raised = any(
-        info.get("raised_exception", False)
-        for info in ([result.exception_info] if "raised_exception" in result.exception_info else result.exception_info.values())
-        if isinstance(info, dict)
-    )  # fmt: skip
-    if raised:
+    told = result.exception_info
+    infos = [told] if "raised_exception" in told else list(told.values())
+    if any(isinstance(info, dict) and info.get("raised_exception", False) for info in infos):
         raise PermanentError(f"The audit {name} could not be run; the traceback is in the log of this run.")
     details = result.result
     rows = int(details.get("element_count") or 0) - int(details.get("missing_count") or 0)

@@ -6,12 +6,12 @@ from typing import Any
 from assets.chunks.audits import suite
 from assets.metadata import histogram
 from assets.recipes import CHUNK_CODE_VERSION
-from assets.refresh import Refresh, StageReport
+from assets.refresh import Refresh
 from assets.settings import Chunking
 from assets.shell import Room
 
 
-def _describe(refresh: Refresh, report: StageReport) -> Mapping[str, Any]:
+def _describe(refresh: Refresh) -> Mapping[str, Any]:
     sizes = [row["tokens"] for row in refresh.session.records("chunks/sample_tokens", refresh.params)]
     if not sizes:
         return {}

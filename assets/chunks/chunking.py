@@ -226,9 +226,7 @@ def _trim(text: str, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
-def _split_graphemes(
-    text: str, start: int, end: int, room: int, count: Count
-) -> Iterator[tuple[int, int, int]]:
+def _split_graphemes(text: str, start: int, end: int, room: int, count: Count) -> Iterator[tuple[int, int, int]]:
     """Cut a text without any break between graphemes, by halving until the pieces fit."""
     edges = [start + match.end() for match in regex.finditer(r"\X", text[start:end])]
     low = 0

@@ -111,7 +111,7 @@ def _store(refresh: Refresh, batch: list[Cut]) -> None:
         session.execute(
             "chunks/insert_texts",
             {
-                "hashes": hashes,
+                "digests": hashes,
                 "texts": [piece.text for _, _, piece, _ in rows],
                 "tokens": [piece.tokens for _, _, piece, _ in rows],
             },
@@ -121,7 +121,7 @@ def _store(refresh: Refresh, batch: list[Cut]) -> None:
             {
                 "chunk_set_ids": [chunk_set for chunk_set, _, _, _ in rows],
                 "ordinals": [ordinal for _, ordinal, _, _ in rows],
-                "hashes": hashes,
+                "digests": hashes,
                 "body_starts": [piece.body_start for _, _, piece, _ in rows],
                 "starts": [piece.start for _, _, piece, _ in rows],
                 "ends": [piece.end for _, _, piece, _ in rows],

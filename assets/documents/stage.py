@@ -173,7 +173,7 @@ def _columns(refresh: Refresh, items: list[_Examined]) -> dict[str, object]:
         "stamps": [entry.stamp for entry, _, _ in pairs],
         "settled": [settled for _, _, settled in pairs],
         "sizes": [content.size for _, content, _ in pairs],
-        "hashes": [content.digest for _, content, _ in pairs],
+        "digests": [content.digest for _, content, _ in pairs],
         "formats": [content.format for _, content, _ in pairs],
         "metadata": [_metadata(entry, content) for entry, content, _ in pairs],
     }

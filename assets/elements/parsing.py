@@ -25,7 +25,11 @@ REFUSED = {
 }
 """Formats that are no formats: why such a document is held back without being parsed."""
 
-_PRELOAD = {"pdf": "assets.elements.preload_pdf", "eml": "unstructured.partition.email", "txt": "unstructured.partition.text"}
+_PRELOAD = {
+    "pdf": "assets.elements.preload_pdf",
+    "eml": "unstructured.partition.email",
+    "txt": "unstructured.partition.text",
+}
 
 
 def modules_for(formats: Iterable[str]) -> list[str]:
@@ -33,7 +37,7 @@ def modules_for(formats: Iterable[str]) -> list[str]:
     return [_PRELOAD.get(name, f"unstructured.partition.{name}") for name in sorted(set(formats) & set(SUPPORTED))]
 
 
-class Unparseable(Exception):  # noqa: N818  # It names the document's state, not a fault of ours.
+class Unparseable(Exception):  # It names the document's state, not a fault of ours.
     """A file that will not parse, for a reason that a person can act on.
 
     Attributes:
@@ -222,28 +226,28 @@ _NO_LANGUAGE = [""]
 makes it look for English verbs."""
 
 
-def _text(content: bytes) -> Iterable[Any]:
+def _text(content: bytes) -> Any:
     from unstructured.partition.text import partition_text
 
     text = decode(content)
     return partition_text(text=text, languages=_NO_LANGUAGE) if text.strip() else []
 
 
-def _markdown(content: bytes) -> Iterable[Any]:
+def _markdown(content: bytes) -> Any:
     from unstructured.partition.md import partition_md
 
     text = decode(content)
     return partition_md(text=text, languages=_NO_LANGUAGE) if text.strip() else []
 
 
-def _html(content: bytes) -> Iterable[Any]:
+def _html(content: bytes) -> Any:
     from unstructured.partition.html import partition_html
 
     text = decode(content)
     return partition_html(text=text, languages=_NO_LANGUAGE) if text.strip() else []
 
 
-def _csv(content: bytes) -> Iterable[Any]:
+def _csv(content: bytes) -> Any:
     from unstructured.partition.csv import partition_csv
 
     text = decode(content)
@@ -253,37 +257,37 @@ def _csv(content: bytes) -> Iterable[Any]:
     return partition_csv(file=file, encoding="utf-8", languages=_NO_LANGUAGE, include_header=True)
 
 
-def _pdf(content: bytes) -> Iterable[Any]:
+def _pdf(content: bytes) -> Any:
     from unstructured.partition.pdf import partition_pdf
 
     return partition_pdf(file=io.BytesIO(content), strategy="fast", languages=["eng"])
 
 
-def _docx(content: bytes) -> Iterable[Any]:
+def _docx(content: bytes) -> Any:
     from unstructured.partition.docx import partition_docx
 
     return partition_docx(file=io.BytesIO(content), languages=_NO_LANGUAGE)
 
 
-def _pptx(content: bytes) -> Iterable[Any]:
+def _pptx(content: bytes) -> Any:
     from unstructured.partition.pptx import partition_pptx
 
     return partition_pptx(file=io.BytesIO(content), languages=_NO_LANGUAGE, include_slide_notes=True)
 
 
-def _xlsx(content: bytes) -> Iterable[Any]:
+def _xlsx(content: bytes) -> Any:
     from unstructured.partition.xlsx import partition_xlsx
 
     return partition_xlsx(file=io.BytesIO(content), languages=_NO_LANGUAGE, include_header=False)
 
 
-def _email(content: bytes) -> Iterable[Any]:
+def _email(content: bytes) -> Any:
     from unstructured.partition.email import partition_email
 
     return partition_email(file=io.BytesIO(content), languages=_NO_LANGUAGE, process_attachments=False)
 
 
-_PARTITIONERS: dict[str, Callable[[bytes], Iterable[Any]]] = {
+_PARTITIONERS: dict[str, Callable[[bytes], Any]] = {
     "txt": _text,
     "md": _markdown,
     "html": _html,

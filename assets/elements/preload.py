@@ -28,4 +28,4 @@ def _sentence_splitter() -> spacy.language.Language:
 
 
 _PIPELINE = _sentence_splitter()
-tokenize._load_spacy_model = lambda: _PIPELINE
+tokenize._load_spacy_model = lambda: _PIPELINE  # noqa: SLF001  # There is no public way.

@@ -81,7 +81,9 @@ def _parse(refresh: Refresh, waiting: list[Unparsed]) -> Iterator[Outcome]:
                 held[item] = own
                 yield Task(item, (str(path), item.format, item.content_hash))
 
-        outcomes = refresh.bench.parser_pool.map(tasks(), seconds=limits.parse_seconds, memory_mb=limits.parse_memory_mb)
+        outcomes = refresh.bench.parser_pool.map(
+            tasks(), seconds=limits.parse_seconds, memory_mb=limits.parse_memory_mb
+        )
         for done, outcome in enumerate(outcomes, 1):
             held.pop(outcome.key).close()
             refresh.bench.progress("elements", done, len(ordered))
@@ -112,7 +114,7 @@ def _store(refresh: Refresh, outcomes: list[Outcome], tally: Counter[str]) -> No
             "elements/insert_elements",
             {
                 "recipe_id": refresh.parse_recipe_id,
-                "hashes": [item.content_hash for item, _ in parses],
+                "digests": [item.content_hash for item, _ in parses],
                 "formats": [item.format for item, _ in parses],
                 "titles": [parsed.title for _, parsed in parses],
                 "texts": [parsed.text for _, parsed in parses],
@@ -144,7 +146,7 @@ def _quarantine(refresh: Refresh, outcomes: list[Outcome], report: StageReport) 
                     "collection_id": refresh.collection_id,
                     "recipe_id": refresh.parse_recipe_id,
                     "stage": "elements",
-                    "hashes": [item.content_hash for item, _, _ in rows],
+                    "digests": [item.content_hash for item, _, _ in rows],
                     "formats": [item.format for item, _, _ in rows],
                     "reasons": [reason for _, reason, _ in rows],
                     "details": [detail for _, _, detail in rows],

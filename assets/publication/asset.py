@@ -6,11 +6,11 @@ from typing import Any
 import dagster as dg
 
 from assets.publication.audits import suite
-from assets.refresh import Refresh, StageReport
+from assets.refresh import Refresh
 from assets.shell import Room
 
 
-def _describe(refresh: Refresh, report: StageReport) -> Mapping[str, Any]:
+def _describe(refresh: Refresh) -> Mapping[str, Any]:
     shown = refresh.session.record("publication/count_published", refresh.params)
     return {
         "dagster/row_count": dg.MetadataValue.int(shown["chunks"]),

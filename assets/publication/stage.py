@@ -18,7 +18,7 @@ from resources.errors import GateClosed
 COUNTED = ("added", "changed", "metadata_only", "removed")
 
 
-class _NothingToMove(Exception):  # noqa: N818  # Takes an empty publish back; never leaves this module.
+class _NothingToMove(Exception):  # Takes an empty publish back; never leaves this module.
     pass
 
 
@@ -41,14 +41,10 @@ def run(refresh: Refresh) -> StageReport:
         with refresh.writing():
             _pass_gate(refresh, space, suites)
             counts = _flip(refresh)
-            refresh.session.execute(
-                "publication/mark_converged", refresh.params | {"fingerprint": refresh.fingerprint}
-            )
+            refresh.session.execute("publication/mark_converged", refresh.params | {"fingerprint": refresh.fingerprint})
     except _NothingToMove:
         with refresh.writing():
-            refresh.session.execute(
-                "publication/mark_converged", refresh.params | {"fingerprint": refresh.fingerprint}
-            )
+            refresh.session.execute("publication/mark_converged", refresh.params | {"fingerprint": refresh.fingerprint})
         return report
     except GateClosed as closed:
         _record_verdict(refresh, closed.args[1] if len(closed.args) > 1 else {})

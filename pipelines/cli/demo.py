@@ -41,7 +41,7 @@ def demo() -> int:
     if code:
         return code
     for question in QUESTIONS:
-        console.print(f"\n[bold cyan]suimon search \"{question}\"[/]")
+        console.print(f'\n[bold cyan]suimon search "{question}"[/]')
         for rank, row in enumerate(search(bench, question, k=2), 1):
             searching.show(rank, row, question)
     url = bench.database.dsn

@@ -73,7 +73,9 @@ def _try(what: str, test: Callable[[], str]) -> Finding:
     except SuimonError as error:
         return Finding(what, ok=False, says=str(error.args[0]))
     except Exception as error:
-        return Finding(what, ok=False, says=f"a fault of ours or of a library: {type(error).__name__}; please report it.")
+        return Finding(
+            what, ok=False, says=f"a fault of ours or of a library: {type(error).__name__}; please report it."
+        )
 
 
 def _declaration(config: Config) -> str:
@@ -100,10 +102,9 @@ def _database(bench: Workbench) -> str:
     database = Database(bench.doors.database_url(), bench.names)
     with database.connect(role=None) as session:
         row = session.connection.execute(
-            "SELECT current_setting('server_version'), "
-            "(SELECT extversion FROM pg_extension WHERE extname = 'vector')"
+            "SELECT current_setting('server_version'), (SELECT extversion FROM pg_extension WHERE extname = 'vector')"
         ).fetchone()
-    server, pgvector = row if row else ("?", None)
+    server, pgvector = row or ("?", None)
     kind = f"declared in {DATABASE_VARIABLE}" if declared else "embedded"
     risk = f"; {ALLOW_OLD_PGVECTOR} is set, an old pgvector is accepted" if os.environ.get(ALLOW_OLD_PGVECTOR) else ""
     return f"PostgreSQL {server.split()[0]}, pgvector {pgvector or 'not created yet'}, {kind}{risk}"

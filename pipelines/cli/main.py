@@ -1,8 +1,8 @@
 """The entry point: finds the command, and turns every failure into one sentence and an exit code.
 
-    0  done                          3  not published: an audit or the gate said no
-    1  a fault of ours               4  try again later: a source, an endpoint or a lease was not to be had
-    2  your input is wrong           5  `status --check` found something that needs a person
+0  done                          3  not published: an audit or the gate said no
+1  a fault of ours               4  try again later: a source, an endpoint or a lease was not to be had
+2  your input is wrong           5  `status --check` found something that needs a person
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ def suimon() -> None:
 
 def _log_fault(error: BaseException) -> Path:
     """Write a traceback into the log of this checkout and return its path."""
-    from pipelines.workbench import STATE_VARIABLE
-
     import os
+
+    from pipelines.workbench import STATE_VARIABLE
 
     folder = Path(os.environ.get(STATE_VARIABLE) or ".suimon") / "logs"
     folder.mkdir(parents=True, exist_ok=True)

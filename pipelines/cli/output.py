@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from assets.workbench import silent
 from assets.workbench import Progress as Listener
+from assets.workbench import silent
 
 console = Console(highlight=False, soft_wrap=True)
 

@@ -40,7 +40,11 @@ def search(words: tuple[str, ...], collection: str | None, k: int, as_json: bool
 def show(rank: int, row: dict[str, object], question: str) -> None:
     """Print a passage with where it is from, the words of the question marked."""
     pages = row["pages"]
-    page = f", page {'-'.join(str(p) for p in dict.fromkeys([pages[0], pages[-1]]))}" if isinstance(pages, list) and pages else ""
+    page = (
+        f", page {'-'.join(str(p) for p in dict.fromkeys([pages[0], pages[-1]]))}"
+        if isinstance(pages, list) and pages
+        else ""
+    )
     headings = row["heading_path"]
     path = " > ".join(map(str, headings)) if isinstance(headings, list) else ""
     console.print(f"[bold]{rank}. {escape(str(row['title']))}[/]  [dim]{row['score']:.3f}[/]")
@@ -68,7 +72,7 @@ def _wrap(text: str, width: int) -> list[str]:
 
 
 def _marked(line: str, question: str) -> str:
-    words = {word for word in re.findall(r"[A-Za-z0-9-]{4,}|[一-鿿ァ-ヿ]{2,}", question)}
+    words = set(re.findall(r"[A-Za-z0-9-]{4,}|[一-鿿ァ-ヿ]{2,}", question))
     if not words:
         return escape(line)
     pattern = re.compile("|".join(re.escape(word) for word in sorted(words, key=len, reverse=True)), re.IGNORECASE)

@@ -79,7 +79,9 @@ def check_declaration(config: Config) -> None:
         local = "://" not in collection.source or collection.source.startswith("file://")
         folder = config.root / Path(collection.source.removeprefix("file://")).expanduser()
         if local and not folder.is_dir():
-            raise ConfigurationError(f"{where}.source is {collection.source}, which is no folder; create or correct it.")
+            raise ConfigurationError(
+                f"{where}.source is {collection.source}, which is no folder; create or correct it."
+            )
         _check_schedule(where, collection)
         if collection.chunking.max_tokens > declared.space.token_limit - 8:
             raise ConfigurationError(

@@ -91,7 +91,17 @@ def _show(state: dict[str, Any]) -> None:
         for row in state["collections"]
     ]  # fmt: skip
     table(
-        ("collection", "documents", "published", "chunks", "quarantined", "older recipe", "publish", "last refresh", "outcome"),
+        (
+            "collection",
+            "documents",
+            "published",
+            "chunks",
+            "quarantined",
+            "older recipe",
+            "publish",
+            "last refresh",
+            "outcome",
+        ),
         rows,
     )
     for space, model, dimensions, storage, live in state["spaces"]:
@@ -100,7 +110,10 @@ def _show(state: dict[str, Any]) -> None:
         console.print()
         table(
             ("collection", "uri", "stage", "reason", "detail", "attempts"),
-            [tuple(row[key] for key in ("collection", "uri", "stage", "reason", "detail", "attempts")) for row in state["quarantine"]],
+            [
+                tuple(row[key] for key in ("collection", "uri", "stage", "reason", "detail", "attempts"))
+                for row in state["quarantine"]
+            ],
             title="quarantine",
         )
     console.print(f"\nrunning: {', '.join(state['running']) or 'nothing of this checkout'}")

@@ -20,7 +20,7 @@ SELECT
     s.chunk_set_id,
     c.parse_recipe_id,
     c.chunk_recipe_id,
-    EXISTS (
+    EXISTS(
         SELECT 1
         FROM quarantine AS q
         WHERE
@@ -57,7 +57,7 @@ LEFT JOIN LATERAL (
     ORDER BY found.chunk_set_id DESC
     LIMIT 1
 ) AS s ON true
-WHERE d.vanished_at IS NULL;
+WHERE d.vanished_at IS null;
 
 -- Purpose: the chunk sets that are not shown yet and wait for audits and the publish.
 CREATE VIEW candidates AS

@@ -14,13 +14,14 @@ SELECT
     CASE WHEN shown.heads > 0 THEN shown.vanished::float8 / shown.heads ELSE 0 END AS vanished_share,
     CASE WHEN shown.heads > 0 AND present.documents = 0 THEN 1 ELSE 0 END AS emptied
 FROM collections AS c
-CROSS JOIN LATERAL (
-    SELECT
-        count(*) AS documents,
-        count(*) - count(DISTINCT d.uri) AS duplicates
-    FROM documents AS d
-    WHERE d.collection_id = c.collection_id AND d.vanished_at IS null
-) AS present
+CROSS JOIN
+    LATERAL (
+        SELECT
+            count(*) AS documents,
+            count(*) - count(DISTINCT d.uri) AS duplicates
+        FROM documents AS d
+        WHERE d.collection_id = c.collection_id AND d.vanished_at IS null
+    ) AS present
 CROSS JOIN LATERAL (
     SELECT
         count(*) AS heads,
@@ -69,26 +70,28 @@ SELECT
     seen.longest_tokens,
     left_out.characters AS characters_left_out
 FROM candidates AS c
-CROSS JOIN LATERAL (
-    SELECT
-        count(*) AS chunks,
-        coalesce(max(k.ordinal) + 1, 0) - count(*) AS ordinal_gaps,
-        count(*) FILTER (WHERE substr(x.text, k.body_start + 1) !~ '\S') AS empty_chunks,
-        coalesce(max(x.tokens), 0) AS longest_tokens,
-        coalesce(range_agg(k.span), '{{}}'::int4multirange) AS covered
-    FROM chunks AS k
-    INNER JOIN texts AS x ON k.text_id = x.text_id
-    WHERE k.chunk_set_id = c.chunk_set_id
-) AS seen
+CROSS JOIN
+    LATERAL (
+        SELECT
+            count(*) AS chunks,
+            coalesce(max(k.ordinal) + 1, 0) - count(*) AS ordinal_gaps,
+            count(*) FILTER (WHERE substr(x.text, k.body_start + 1) !~ '\S') AS empty_chunks,
+            coalesce(max(x.tokens), 0) AS longest_tokens,
+            coalesce(range_agg(k.span), '{{}}'::int4multirange) AS covered
+        FROM chunks AS k
+        INNER JOIN texts AS x ON k.text_id = x.text_id
+        WHERE k.chunk_set_id = c.chunk_set_id
+    ) AS seen
 CROSS JOIN LATERAL (
     SELECT
         coalesce(sum(length(regexp_replace(
             substr(e.text, lower(gap.span) + 1, upper(gap.span) - lower(gap.span)), '\s', '', 'g'
         ))), 0) AS characters
     FROM elements AS e
-    CROSS JOIN LATERAL unnest(
-        int4multirange(int4range(0, length(e.text))) - seen.covered
-    ) AS gap (span)
+    CROSS JOIN
+        LATERAL unnest(
+            int4multirange(int4range(0, length(e.text))) - seen.covered
+        ) AS gap (span)
     WHERE e.elements_id = c.elements_id
 ) AS left_out;
 

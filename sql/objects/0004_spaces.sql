@@ -101,7 +101,7 @@ BEGIN
 END
 $$;
 
-REVOKE ALL ON FUNCTION show_space(integer), create_space_table(integer), build_vector_index(integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION show_space(integer), create_space_table(integer), build_vector_index(integer) FROM public;
 GRANT EXECUTE ON FUNCTION show_space(integer), create_space_table(integer), build_vector_index(integer)
 TO {pipeline};
 

@@ -12,5 +12,6 @@ FROM audited_chunk_sets AS a
 WHERE
     a.collection_id = %(collection_id)s
     AND NOT EXISTS (
-        SELECT 1 FROM chunk_set_passes AS p WHERE p.chunk_set_id = a.chunk_set_id AND p.suite_id = %(suite_id)s
+        SELECT 1 FROM chunk_set_passes AS p
+        WHERE p.chunk_set_id = a.chunk_set_id AND p.suite_id = %(suite_id)s
     )

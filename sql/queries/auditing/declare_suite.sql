@@ -6,7 +6,11 @@ WITH made AS (
         %(stage)s,
         %(digest)s,
         %(details)s::jsonb
-    WHERE NOT EXISTS (SELECT 1 FROM suites AS s WHERE s.stage = %(stage)s AND s.digest = %(digest)s)
+    WHERE
+        NOT EXISTS (
+            SELECT 1 FROM suites AS s
+            WHERE s.stage = %(stage)s AND s.digest = %(digest)s
+        )
     ON CONFLICT (stage, digest) DO UPDATE SET details = suites.details
     RETURNING suite_id
 )

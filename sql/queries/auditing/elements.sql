@@ -11,5 +11,6 @@ FROM audited_elements AS a
 WHERE
     a.collection_id = %(collection_id)s
     AND NOT EXISTS (
-        SELECT 1 FROM element_passes AS p WHERE p.elements_id = a.elements_id AND p.suite_id = %(suite_id)s
+        SELECT 1 FROM element_passes AS p
+        WHERE p.elements_id = a.elements_id AND p.suite_id = %(suite_id)s
     )

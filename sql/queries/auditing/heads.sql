@@ -9,14 +9,21 @@ SELECT
         INNER JOIN chunks AS k ON h.chunk_set_id = k.chunk_set_id
         WHERE
             h.collection_id = %(collection_id)s
-            AND NOT EXISTS (SELECT 1 FROM {vectors} AS v WHERE v.text_id = k.text_id)
             AND NOT EXISTS (
-                SELECT 1 FROM text_failures AS f WHERE f.text_id = k.text_id AND f.space_id = %(space_id)s
+                SELECT 1 FROM {vectors} AS v
+                WHERE v.text_id = k.text_id
+            )
+            AND NOT EXISTS (
+                SELECT 1 FROM text_failures AS f
+                WHERE f.text_id = k.text_id AND f.space_id = %(space_id)s
             )
     ) AS unsearchable_chunks
 FROM (
     SELECT
-        (SELECT count(*) FROM heads AS h WHERE h.collection_id = %(collection_id)s) AS heads,
+        (
+            SELECT count(*) FROM heads AS h
+            WHERE h.collection_id = %(collection_id)s
+        ) AS heads,
         (
             SELECT count(*)
             FROM (
@@ -24,7 +31,7 @@ FROM (
                 FROM publish_changes AS c
                 INNER JOIN publishes AS p ON c.publish_id = p.publish_id
                 WHERE p.collection_id = %(collection_id)s
-                ORDER BY c.document_id, c.publish_id DESC
+                ORDER BY c.document_id ASC, c.publish_id DESC
             ) AS latest
             WHERE latest.chunk_set_id IS NOT null
         ) AS ledger

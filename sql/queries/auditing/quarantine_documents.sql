@@ -9,11 +9,11 @@ SELECT
     d.content_hash,
     %(recipe_id)s
 FROM documents AS d
-WHERE d.document_id = ANY(%(document_ids)s::bigint [])
+WHERE d.document_id = ANY(%(document_ids)s::bigint[])
 ON CONFLICT (document_id, stage) DO UPDATE SET
     reason = excluded.reason,
     detail = excluded.detail,
     attempts = CASE WHEN held.content_hash = excluded.content_hash THEN held.attempts + 1 ELSE 1 END,
     content_hash = excluded.content_hash,
     recipe_id = excluded.recipe_id,
-    last_seen = now()
+    last_seen = NOW()

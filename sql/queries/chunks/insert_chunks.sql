@@ -7,10 +7,11 @@ SELECT
     t.text_id,
     f.body_start,
     int4range(f.first_character, f.after_last),
-    ARRAY(SELECT p.page::integer FROM jsonb_array_elements_text(f.pages::jsonb) AS p (page)),
-    ARRAY(SELECT h.heading FROM jsonb_array_elements_text(f.headings::jsonb) AS h (heading))
-FROM unnest(
-    %(chunk_set_ids)s::bigint [], %(ordinals)s::integer [], %(hashes)s::bytea [], %(body_starts)s::integer [],
-    %(starts)s::integer [], %(ends)s::integer [], %(pages)s::text [], %(headings)s::text []
-) AS f (chunk_set_id, ordinal, hash, body_start, first_character, after_last, pages, headings)
+    array(SELECT p.page::integer FROM jsonb_array_elements_text(f.pages::jsonb) AS p (page)),
+    array(SELECT h.heading FROM jsonb_array_elements_text(f.headings::jsonb) AS h (heading))
+FROM
+    unnest(
+        %(chunk_set_ids)s::bigint[], %(ordinals)s::integer[], %(digests)s::bytea[], %(body_starts)s::integer[],
+        %(starts)s::integer[], %(ends)s::integer[], %(pages)s::text[], %(headings)s::text[]
+    ) AS f (chunk_set_id, ordinal, hash, body_start, first_character, after_last, pages, headings)
 INNER JOIN texts AS t ON f.hash = t.hash

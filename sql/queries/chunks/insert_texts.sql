@@ -5,7 +5,11 @@ SELECT DISTINCT ON (f.hash)
     f.hash,
     f.text,
     f.tokens
-FROM unnest(%(hashes)s::bytea [], %(texts)s::text [], %(tokens)s::integer []) AS f (hash, text, tokens)
-WHERE NOT EXISTS (SELECT 1 FROM texts AS t WHERE t.hash = f.hash)
+FROM unnest(%(digests)s::bytea[], %(texts)s::text[], %(tokens)s::integer[]) AS f (hash, text, tokens)
+WHERE
+    NOT EXISTS (
+        SELECT 1 FROM texts AS t
+        WHERE t.hash = f.hash
+    )
 ORDER BY f.hash
 ON CONFLICT (hash) DO NOTHING

@@ -5,4 +5,5 @@ FROM candidates AS c
 INNER JOIN chunks AS k ON c.chunk_set_id = k.chunk_set_id
 INNER JOIN texts AS x ON k.text_id = x.text_id
 WHERE c.collection_id = %(collection_id)s
+ORDER BY x.text_id DESC
 LIMIT 20000

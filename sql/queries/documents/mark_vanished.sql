@@ -2,4 +2,4 @@
 -- Parameters: document_ids. Index: documents_pkey.
 UPDATE documents
 SET vanished_at = now()
-WHERE document_id = ANY(%(document_ids)s::bigint []) AND vanished_at IS null
+WHERE document_id = any(%(document_ids)s::bigint[]) AND vanished_at IS null

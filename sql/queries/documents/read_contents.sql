@@ -5,4 +5,4 @@ SELECT
     content_hash,
     format
 FROM documents
-WHERE document_id = ANY(%(document_ids)s::bigint [])
+WHERE document_id = ANY(%(document_ids)s::bigint[])

@@ -11,10 +11,11 @@ SELECT
     f.content_hash,
     f.format,
     f.metadata::jsonb
-FROM unnest(
-    %(uris)s::text [], %(stamps)s::text [], %(settled)s::boolean [], %(sizes)s::bigint [],
-    %(hashes)s::bytea [], %(formats)s::text [], %(metadata)s::text []
-) AS f (uri, stamp, settled, size, content_hash, format, metadata)
+FROM
+    unnest(
+        %(uris)s::text[], %(stamps)s::text[], %(settled)s::boolean[], %(sizes)s::bigint[],
+        %(digests)s::bytea[], %(formats)s::text[], %(metadata)s::text[]
+    ) AS f (uri, stamp, settled, size, content_hash, format, metadata)
 ON CONFLICT (collection_id, uri) DO UPDATE SET
     stamp = excluded.stamp,
     settled = excluded.settled,

@@ -11,8 +11,9 @@ SELECT
     f.pages,
     f.properties::jsonb,
     f.counters::jsonb
-FROM unnest(
-    %(hashes)s::bytea [], %(formats)s::text [], %(titles)s::text [], %(texts)s::text [],
-    %(elements)s::text [], %(pages)s::integer [], %(properties)s::text [], %(counters)s::text []
-) AS f (content_hash, format, title, text, elements, pages, properties, counters)
+FROM
+    unnest(
+        %(digests)s::bytea[], %(formats)s::text[], %(titles)s::text[], %(texts)s::text[],
+        %(elements)s::text[], %(pages)s::integer[], %(properties)s::text[], %(counters)s::text[]
+    ) AS f (content_hash, format, title, text, elements, pages, properties, counters)
 ON CONFLICT (content_hash, format, recipe_id) DO NOTHING

@@ -9,9 +9,10 @@ SELECT
     f.detail,
     f.content_hash,
     %(recipe_id)s
-FROM unnest(
-    %(hashes)s::bytea [], %(formats)s::text [], %(reasons)s::text [], %(details)s::text []
-) AS f (content_hash, format, reason, detail)
+FROM
+    unnest(
+        %(digests)s::bytea[], %(formats)s::text[], %(reasons)s::text[], %(details)s::text[]
+    ) AS f (content_hash, format, reason, detail)
 INNER JOIN documents AS d ON f.content_hash = d.content_hash AND f.format = d.format
 WHERE d.collection_id = %(collection_id)s AND d.vanished_at IS null
 ON CONFLICT (document_id, stage) DO UPDATE SET

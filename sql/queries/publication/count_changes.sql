@@ -3,7 +3,9 @@
 SELECT
     count(*) FILTER (WHERE c.chunk_set_id IS NOT null AND h.document_id IS null) AS added,
     count(*) FILTER (
-        WHERE c.chunk_set_id IS NOT null AND h.chunk_set_id IS DISTINCT FROM c.chunk_set_id AND h.document_id IS NOT null
+        WHERE c.chunk_set_id IS NOT null
+        AND h.chunk_set_id IS DISTINCT FROM c.chunk_set_id
+        AND h.document_id IS NOT null
     ) AS changed,
     count(*) FILTER (WHERE c.chunk_set_id = h.chunk_set_id) AS metadata_only,
     count(*) FILTER (WHERE c.chunk_set_id IS null) AS removed

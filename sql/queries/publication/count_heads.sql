@@ -1,7 +1,10 @@
 -- Purpose: how many heads a collection has, by the heads and by the ledger of publishes.
 -- Parameters: collection_id. Index: publish_changes_pkey.
 SELECT
-    (SELECT count(*) FROM heads AS h WHERE h.collection_id = %(collection_id)s) AS heads,
+    (
+        SELECT count(*) FROM heads AS h
+        WHERE h.collection_id = %(collection_id)s
+    ) AS heads,
     (
         SELECT count(*)
         FROM (
@@ -9,7 +12,7 @@ SELECT
             FROM publish_changes AS c
             INNER JOIN publishes AS p ON c.publish_id = p.publish_id
             WHERE p.collection_id = %(collection_id)s
-            ORDER BY c.document_id, c.publish_id DESC
+            ORDER BY c.document_id ASC, c.publish_id DESC
         ) AS latest
         WHERE latest.chunk_set_id IS NOT null
     ) AS ledger

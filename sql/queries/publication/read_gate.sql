@@ -61,15 +61,22 @@ SELECT
     (
         SELECT count(*) FROM texts_wanted AS w
         WHERE
-            NOT EXISTS (SELECT 1 FROM {vectors} AS v WHERE v.text_id = w.text_id)
+            NOT EXISTS (
+                SELECT 1 FROM {vectors} AS v
+                WHERE v.text_id = w.text_id
+            )
             AND NOT EXISTS (
-                SELECT 1 FROM text_failures AS f WHERE f.text_id = w.text_id AND f.space_id = %(space_id)s
+                SELECT 1 FROM text_failures AS f
+                WHERE f.text_id = w.text_id AND f.space_id = %(space_id)s
             )
     ) AS texts_without_vector,
     (
         SELECT count(*) FROM texts_wanted AS w
         WHERE
-            EXISTS (SELECT 1 FROM {vectors} AS v WHERE v.text_id = w.text_id)
+            EXISTS (
+                SELECT 1 FROM {vectors} AS v
+                WHERE v.text_id = w.text_id
+            )
             AND NOT EXISTS (
                 SELECT 1 FROM vector_passes AS p
                 WHERE p.text_id = w.text_id AND p.space_id = %(space_id)s AND p.suite_id = %(vector_suite)s

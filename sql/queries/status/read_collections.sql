@@ -3,15 +3,24 @@
 -- Parameters: none. Index: the keys of documents, heads and quarantine.
 SELECT
     c.name AS collection,
-    (SELECT count(*) FROM documents AS d WHERE d.collection_id = c.collection_id AND d.vanished_at IS null) AS documents,
-    (SELECT count(*) FROM heads AS h WHERE h.collection_id = c.collection_id) AS published,
+    (
+        SELECT count(*) FROM documents AS d
+        WHERE d.collection_id = c.collection_id AND d.vanished_at IS null)
+        AS documents,
+    (
+        SELECT count(*) FROM heads AS h
+        WHERE h.collection_id = c.collection_id
+    ) AS published,
     (
         SELECT count(*)
         FROM heads AS h
         INNER JOIN chunks AS k ON h.chunk_set_id = k.chunk_set_id
         WHERE h.collection_id = c.collection_id
     ) AS chunks,
-    (SELECT count(*) FROM targets AS t WHERE t.collection_id = c.collection_id AND t.quarantined) AS quarantined,
+    (
+        SELECT count(*) FROM targets AS t
+        WHERE t.collection_id = c.collection_id AND t.quarantined
+    ) AS quarantined,
     (
         SELECT count(*)
         FROM heads AS h

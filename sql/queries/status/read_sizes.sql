@@ -10,7 +10,10 @@ FROM (
         d.size,
         count(k.text_id) AS chunks,
         coalesce(sum(x.tokens), 0) AS tokens
-    FROM (SELECT * FROM heads ORDER BY document_id DESC LIMIT 500) AS h
+    FROM (
+        SELECT * FROM heads
+        ORDER BY document_id DESC LIMIT 500
+    ) AS h
     INNER JOIN documents AS d ON h.document_id = d.document_id
     INNER JOIN chunks AS k ON h.chunk_set_id = k.chunk_set_id
     INNER JOIN texts AS x ON k.text_id = x.text_id

@@ -1,3 +1,3 @@
 -- Purpose: take vectors in.
 -- Parameters: none.
-COPY incoming_vectors (text_id, embedding) FROM STDIN (FORMAT binary)
+COPY incoming_vectors (text_id, embedding) FROM STDIN WITH (FORMAT binary) -- noqa: PRS

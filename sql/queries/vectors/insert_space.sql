@@ -7,6 +7,9 @@ INSERT INTO spaces (
 VALUES (
     %(name)s, %(model)s, %(query_model)s, %(served_model)s, %(dimensions)s, %(storage)s, %(passage_prefix)s,
     %(query_prefix)s, %(normalised)s, %(token_limit)s, %(tokenizer)s, %(max_inputs)s,
-    NOT EXISTS (SELECT 1 FROM spaces WHERE live)
+    NOT EXISTS (
+        SELECT 1 FROM spaces
+        WHERE live
+    )
 )
 ON CONFLICT (name) DO NOTHING

@@ -8,8 +8,12 @@ FROM candidate_texts AS c
 INNER JOIN texts AS t ON c.text_id = t.text_id
 WHERE
     c.collection_id = %(collection_id)s
-    AND NOT EXISTS (SELECT 1 FROM {vectors} AS v WHERE v.text_id = c.text_id)
     AND NOT EXISTS (
-        SELECT 1 FROM text_failures AS f WHERE f.text_id = c.text_id AND f.space_id = %(space_id)s
+        SELECT 1 FROM {vectors} AS v
+        WHERE v.text_id = c.text_id
+    )
+    AND NOT EXISTS (
+        SELECT 1 FROM text_failures AS f
+        WHERE f.text_id = c.text_id AND f.space_id = %(space_id)s
     )
 ORDER BY t.text_id

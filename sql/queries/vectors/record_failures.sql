@@ -6,7 +6,7 @@ SELECT
     f.text_id,
     %(reason)s,
     f.detail
-FROM unnest(%(text_ids)s::bigint [], %(details)s::text []) AS f (text_id, detail)
+FROM unnest(%(text_ids)s::bigint[], %(details)s::text[]) AS f (text_id, detail)
 ON CONFLICT (space_id, text_id) DO UPDATE SET
     detail = excluded.detail,
     attempts = held.attempts + 1,
