@@ -5,6 +5,7 @@ The Dagster assets call the same functions, one a step.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 
 from assets.auditing.audit import run_suite
@@ -62,10 +63,12 @@ class Summary:
     Attributes:
         reports: by stage.
         audits: by stage.
+        audit_seconds: wall time of the audits, by stage.
     """
 
     reports: dict[str, StageReport] = field(default_factory=dict)
     audits: dict[str, list[AuditResult]] = field(default_factory=dict)
+    audit_seconds: dict[str, float] = field(default_factory=dict)
 
     @property
     def changed(self) -> bool:
@@ -86,11 +89,12 @@ def refresh_collection(bench: Workbench, name: str, run_id: str) -> Summary:
         SuimonError: any stage failed.
     """
     summary = Summary()
-    for stage, run in STAGES.items():
-        with open_refresh(bench, name, run_id) as refresh:
+    with open_refresh(bench, name, run_id) as refresh:
+        for stage, run in STAGES.items():
             summary.reports[stage] = run_stage(refresh, stage, run)
-            results = audit_stage(refresh, stage)
-            summary.audits[stage] = results
+            started = time.perf_counter()
+            results = summary.audits[stage] = audit_stage(refresh, stage)
+            summary.audit_seconds[stage] = time.perf_counter() - started
             failed = [result.audit.name for result in results if result.blocks]
             if failed:
                 raise GateClosed(f"{name} was not published: {', '.join(failed)} failed after the {stage} stage.")

@@ -39,8 +39,7 @@ class Refresh:
         run_id: the Dagster run, or another name of the caller.
         parse_recipe_id: the parse recipe in force.
         chunk_recipe_id: the chunk recipe in force.
-        converged: whether the last refresh left nothing to do under these very settings.
-        fingerprint: digest of those settings.
+        fingerprint: digest of the settings in force.
         stages: reports of this run's stages so far, by name.
     """
 
@@ -54,9 +53,13 @@ class Refresh:
     run_id: str
     parse_recipe_id: int
     chunk_recipe_id: int
-    converged: bool
     fingerprint: str
     stages: dict[str, Any]
+
+    @property
+    def converged(self) -> bool:
+        """Whether nothing is left to do: the source is as it was, under these very settings."""
+        return bool(self.session.value("refresh/read_converged", self.params) == self.fingerprint)
 
     @property
     def params(self) -> dict[str, Any]:
@@ -152,11 +155,10 @@ def open_refresh(bench: Workbench, name: str, run_id: str) -> Iterator[Refresh]:
                         "rebuild": rebuild,
                     },
                 )
-                row["converged"] = None
             fingerprint = _fingerprint(bench, name, parse_id, chunk_id)
             yield Refresh(
                 bench, session, lease, name, settings, collection_id, opened["refresh_id"], run_id,
-                parse_id, chunk_id, row["converged"] == fingerprint, fingerprint, opened["stages"],
+                parse_id, chunk_id, fingerprint, opened["stages"],
             )  # fmt: skip
         except BaseException as error:
             end_refresh(bench, name, f"failed: {type(error).__name__}")

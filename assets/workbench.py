@@ -108,7 +108,9 @@ class Workbench:
     @cached_property
     def parser_pool(self) -> ParserPool:
         """The parser processes."""
-        return ParserPool("assets.elements.parsing:parse", preload=("assets.elements.preload",), processes=self.parsers)
+        return ParserPool(
+            "assets.elements.parsing:parse_packed", preload=("assets.elements.preload",), processes=self.parsers
+        )
 
     @cached_property
     def tokenizer(self) -> Tokenizer:

@@ -279,7 +279,7 @@ def measure(contenders: Sequence[Contender], options: argparse.Namespace) -> dic
                 note = " ".join(f"{one['phase']} {one['seconds']:.2f}" for one in answers)
                 print(f"round {number - options.warmup + 1}: {name}: {note}", file=sys.stderr)
                 if number >= options.warmup:
-                    taken[name].append(answers)
+                    _take(taken, name, answers)
             loads.append(os.getloadavg()[0])
     return {
         "scenario": {
@@ -295,10 +295,23 @@ def measure(contenders: Sequence[Contender], options: argparse.Namespace) -> dic
             "load_average_after_each_round": [round(load, 2) for load in loads],
         },
         "engines": {
-            one.name: {"version": _version_of(one), "phases": _summarize(taken[one.name])}
+            name: {"version": _version_of(one), "phases": _summarize(rounds)}
             for one in contenders
+            for name, rounds in taken.items()
+            if name.split(" ")[0] == one.name
         },
     }
+
+
+def _take(taken: dict[str, list[list[Answer]]], name: str, answers: list[Answer]) -> None:
+    """Keep a round; what an engine does that no other does is taken off, and shown in a row of its own."""
+    apart = [sum(answer.get("engine", {}).get("apart", {}).values()) for answer in answers]
+    if any(apart):
+        taken[f"{name} (all)"].append(answers)
+        answers = [
+            answer | {"seconds": round(answer["seconds"] - off, 4)} for answer, off in zip(answers, apart, strict=True)
+        ]
+    taken[name].append(answers)
 
 
 def _summarize(rounds: Sequence[Sequence[Answer]]) -> dict[str, Answer]:
@@ -315,6 +328,8 @@ def _summarize(rounds: Sequence[Sequence[Answer]]) -> dict[str, Answer]:
             key: statistics.median_high(answer[key] for answer in answers)
             for key in ("texts_embedded", "requests", "most_in_flight", "largest_batch", "rows")
         }
+        if any("engine" in answer for answer in answers):
+            summary[phase]["engine"] = [answer["engine"] for answer in answers]
     return summary
 
 

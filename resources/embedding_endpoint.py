@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import random
+import ssl
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from ipaddress import ip_address
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -100,7 +102,7 @@ class EmbeddingEndpoint:
         parts = urlsplit(self.base_url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ConfigurationError(f"base_url {self.base_url!r} is no address; write it as https://host/v1.")
-        client = openai.DefaultAsyncHttpxClient(trust_env=not _is_loopback(parts.hostname))
+        client = openai.DefaultAsyncHttpxClient(trust_env=not _is_loopback(parts.hostname), verify=_certificates())
         # Explicit values everywhere: the client would otherwise take keys, organisations and addresses that
         # merely happen to be in the environment.
         self._client = openai.AsyncOpenAI(
@@ -211,6 +213,12 @@ class _Retry(Exception):  # Never leaves this module.
         super().__init__(why)
         self.after = after
         self.why = why
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Read the certificates of the machine once a process: that takes longer than a small request."""
+    return ssl.create_default_context()
 
 
 def _is_loopback(host: str) -> bool:

@@ -94,7 +94,7 @@ def endpoint() -> Iterator[EmbeddingServer]:
 @pytest.fixture(scope="session")
 def parser_pool() -> Iterator[ParserPool]:
     """Parser processes that stay warm for the session."""
-    pool = ParserPool("assets.elements.parsing:parse", preload=("assets.elements.preload",), processes=2)
+    pool = ParserPool("assets.elements.parsing:parse_packed", preload=("assets.elements.preload",), processes=2)
     pool.warm(("unstructured.partition.md", "unstructured.partition.html", "unstructured.partition.text"))
     yield pool
     pool.close()

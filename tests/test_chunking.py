@@ -149,15 +149,6 @@ def test_a_mark_that_ends_a_sentence_is_never_parted_from_a_second_one(sizes: li
     assert [piece.text for piece in chunks if piece.text.startswith("？")] == []
 
 
-def test_a_sentence_that_is_wrapped_over_lines_is_not_cut_while_its_end_is_in_reach() -> None:
-    wrapped = "\n".join(
-        ["The gate opens at high", "water. The keeper then", "reads the staff gauge", "and calls the office.",
-         "At low water the gate", "is shut again by hand."]
-    )  # fmt: skip
-    _, chunks = cut([(wrapped, 0)], chunking(16, heading_path=False))
-    assert all(piece.text.endswith(".") for piece in chunks), [piece.text for piece in chunks]
-
-
 def test_a_table_is_cut_between_rows() -> None:
     rows = [f"bolt {number} | size {number} | price {number}" for number in range(12)]
     _, chunks = cut([("\n".join(rows), 0)], chunking(24, heading_path=False))

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,26 @@ class Cleaner:
         return cleaned.strip()
 
 
-def parse(path: str, format: str, digest: bytes) -> Parsed:  # noqa: A002  # The field's own word.
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A parsed document as it travels and is stored: its elements are JSON already."""
+
+    text: str
+    elements: str
+    title: str | None
+    pages: int
+    counters: dict[str, int]
+    properties: dict[str, str]
+
+
+def parse_packed(path: str, format: str, digest: bytes) -> Packed:  # noqa: A002  # The field's own word.
+    """Parse a file and pack the result; raises as `parse` does."""
+    parsed = parse(path, format, digest)
+    elements = json.dumps([asdict(element) for element in parsed.elements], ensure_ascii=False)
+    return Packed(parsed.text, elements, parsed.title, parsed.pages, parsed.counters, parsed.properties)
+
+
+def parse(path: str, format: str, digest: bytes) -> Parsed:  # noqa: A002
     """Parse a file that is still the one that was hashed.
 
     Args:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-from assets.elements.parsing import REFUSED, SUPPORTED, Parsed
+from assets.elements.parsing import REFUSED, SUPPORTED, Packed
 from assets.refresh import Refresh, StageReport
 from resources.parser_pool import Outcome, Task
 
 WRITE_CHARACTERS = 2_000_000
-WRITE_DOCUMENTS = 100
+WRITE_DOCUMENTS = 50
 """Parses gathered before they are written: a bound on memory and on what a crash costs."""
 
 
@@ -45,9 +46,14 @@ def run(refresh: Refresh) -> StageReport:
                for item in waiting if item.format not in SUPPORTED]  # fmt: skip
     parseable = [item for item in waiting if item.format in SUPPORTED]
     _quarantine(refresh, refused, report)
-    for batch in _batches(_parse(refresh, parseable)):
-        _store(refresh, [outcome for outcome in batch if outcome.failure is None], tally)
-        _quarantine(refresh, [outcome for outcome in batch if outcome.failure is not None], report)
+    with ThreadPoolExecutor(1) as writer:  # The workers have their next file while the last ones are written.
+        writing: Future[None] | None = None
+        for batch in _batches(_parse(refresh, parseable)):
+            if writing is not None:
+                writing.result()
+            writing = writer.submit(_write, refresh, batch, tally, report)
+        if writing is not None:
+            writing.result()
     held = sum(report.quarantined.values())
     report.counts = {
         "parsed": tally["parsed"],
@@ -103,10 +109,15 @@ def _batches(outcomes: Iterator[Outcome]) -> Iterator[list[Outcome]]:
         yield batch
 
 
+def _write(refresh: Refresh, batch: list[Outcome], tally: Counter[str], report: StageReport) -> None:
+    _store(refresh, [outcome for outcome in batch if outcome.failure is None], tally)
+    _quarantine(refresh, [outcome for outcome in batch if outcome.failure is not None], report)
+
+
 def _store(refresh: Refresh, outcomes: list[Outcome], tally: Counter[str]) -> None:
     if not outcomes:
         return
-    parses: list[tuple[Unparsed, Parsed]] = [(outcome.key, outcome.value) for outcome in outcomes]
+    parses: list[tuple[Unparsed, Packed]] = [(outcome.key, outcome.value) for outcome in outcomes]
     for _, parsed in parses:
         tally.update(parsed=1, pages=parsed.pages, characters=len(parsed.text), stripped=parsed.counters["stripped"])
     with refresh.writing():
@@ -118,7 +129,7 @@ def _store(refresh: Refresh, outcomes: list[Outcome], tally: Counter[str]) -> No
                 "formats": [item.format for item, _ in parses],
                 "titles": [parsed.title for _, parsed in parses],
                 "texts": [parsed.text for _, parsed in parses],
-                "elements": [json.dumps([asdict(e) for e in parsed.elements]) for _, parsed in parses],
+                "elements": [parsed.elements for _, parsed in parses],
                 "pages": [parsed.pages for _, parsed in parses],
                 "properties": [json.dumps(parsed.properties) for _, parsed in parses],
                 "counters": [json.dumps(parsed.counters) for _, parsed in parses],

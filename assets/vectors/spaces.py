@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,6 +128,7 @@ async def probe(endpoint: EmbeddingEndpoint, space: Space) -> dict[str, Any]:
             "`dimensions` in collections.yaml, or leave it out."
         )
     norm = float(np.linalg.norm(first.vectors[0]))
+    token_limit, max_inputs = await asyncio.gather(_token_limit(endpoint, space), _max_inputs(endpoint, space))
     return {
         "model": space.model,
         "query_model": space.query_model or space.model,
@@ -136,9 +138,9 @@ async def probe(endpoint: EmbeddingEndpoint, space: Space) -> dict[str, Any]:
         "passage_prefix": space.passage_prefix,
         "query_prefix": space.query_prefix,
         "normalised": abs(norm - 1) < UNIT_TOLERANCE,
-        "token_limit": await _token_limit(endpoint, space),
+        "token_limit": token_limit,
         "tokenizer": space.tokenizer,
-        "max_inputs": await _max_inputs(endpoint, space),
+        "max_inputs": max_inputs,
     }
 
 
