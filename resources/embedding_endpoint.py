@@ -125,20 +125,24 @@ class EmbeddingEndpoint:
             await self._client.close()
             self._client = None
 
-    async def embed(self, texts: list[str], model: str, dimensions: int | None = None) -> Embedded:
+    async def embed(
+        self, texts: list[str], model: str, dimensions: int | None = None, *, seconds: float | None = None
+    ) -> Embedded:
         """Embed a batch, trying again until the deadline.
 
         Args:
             texts: inputs of one request.
             model: the name to ask for.
             dimensions: to ask for, where the model has a choice.
+            seconds: deadline of this batch, where it is not the endpoint's own.
 
         Raises:
             InputRefused: the endpoint refuses the batch as it is.
             EndpointRefused: key, model or address are wrong, or an answer cannot be trusted.
             EndpointUnavailable: the deadline passed.
         """
-        deadline = time.monotonic() + self.deadline_seconds
+        allowed = seconds or self.deadline_seconds
+        deadline = time.monotonic() + allowed
         attempt = 0
         while True:
             try:
@@ -148,7 +152,7 @@ class EmbeddingEndpoint:
                 if time.monotonic() + pause > deadline:
                     raise EndpointUnavailable(
                         f"The embedding endpoint {_host(self.base_url)} did not answer within "
-                        f"{self.deadline_seconds:g} s ({retry.why}); what it had answered is kept, so refresh again "
+                        f"{allowed:g} s ({retry.why}); what it had answered is kept, so refresh again "
                         "when it is back."
                     ) from None
                 await asyncio.sleep(pause)

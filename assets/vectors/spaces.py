@@ -11,13 +11,16 @@ import numpy as np
 from assets.settings import Space
 from assets.workbench import Workbench
 from resources.embedding_endpoint import EmbeddingEndpoint, InputRefused
-from resources.errors import ConfigurationError
+from resources.errors import ConfigurationError, EndpointUnavailable
 from resources.postgres import Session
 
 VECTOR_DIMENSIONS = 2000
 """Most dimensions that an HNSW index takes of type vector; of halfvec it takes 4,000 (pgvector's README)."""
 
 UNIT_TOLERANCE = 0.01
+
+FIRST_CONTACT_SECONDS = 15.0
+"""How long an endpoint that was never used may take to answer one short input."""
 
 
 @dataclass(frozen=True)
@@ -80,13 +83,24 @@ def ensure_space(bench: Workbench, session: Session) -> KnownSpace:
                 f"collections.yaml declares the space {bench.space_name}, but the table is in space {live}; this "
                 f"version keeps one space a database: declare {live} again, or use another database."
             )
-        probed = bench.endpoint.run(lambda endpoint: probe(endpoint, bench.space))
+        probed = _first_contact(bench)
         session.execute("vectors/insert_space", {"name": bench.space_name, **probed})
         known = find_space(session, bench.space_name)
         assert known is not None, "a space that was just written"
         session.execute("vectors/create_space_table", {"space_id": known.space_id})
     _compare(known, bench.space)
     return known
+
+
+def _first_contact(bench: Workbench) -> dict[str, Any]:
+    """Probe an endpoint that was never used: one that does not answer is probably declared wrongly."""
+    try:
+        return bench.endpoint.run(lambda endpoint: probe(endpoint, bench.space))
+    except EndpointUnavailable as error:
+        raise ConfigurationError(
+            f"The embedding endpoint {bench.space.base_url or 'of the bundled model'} does not answer; check `base_url` of "
+            f"the space in collections.yaml, and that the server is running. ({error.args[0]})"
+        ) from None
 
 
 def _compare(known: KnownSpace, declared: Space) -> None:
@@ -120,7 +134,9 @@ async def probe(endpoint: EmbeddingEndpoint, space: Space) -> dict[str, Any]:
     Raises:
         ConfigurationError: the endpoint does not give what is declared.
     """
-    first = await endpoint.embed([space.passage_prefix + "sluice gate 水門"], space.model, space.dimensions)
+    first = await endpoint.embed(
+        [space.passage_prefix + "sluice gate 水門"], space.model, space.dimensions, seconds=FIRST_CONTACT_SECONDS
+    )
     dimensions = first.vectors.shape[1]
     if space.dimensions is not None and dimensions != space.dimensions:
         raise ConfigurationError(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import click
 
 from pipelines.cli.output import console, emit_json, table
@@ -24,7 +22,7 @@ def plan(collections: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001
     bench = make_workbench(config)
     plans = [make_plan(bench, name) for name in names]
     if as_json:
-        emit_json([asdict(item) for item in plans])
+        emit_json([vars(item) for item in plans])
         return
     table(
         ("collection", "unchanged", "texts to embed", "tokens", "why"),

@@ -49,7 +49,8 @@ SELECT
     t.document_id,
     e.elements_id,
     length(e.text) AS characters,
-    length(e.text) * 1000.0 / greatest(t.size, 1) AS characters_per_kilobyte,
+    -- Null where there is no text at all: that is another audit's finding.
+    nullif(length(e.text), 0) * 1000.0 / greatest(t.size, 1) AS characters_per_kilobyte,
     (e.counters ->> 'replaced')::integer * 1.0 / greatest(length(e.text), 1) AS replaced_share,
     (e.counters ->> 'stripped')::integer * 1.0 / greatest(length(e.text), 1) AS stripped_share,
     jsonb_array_length(e.elements) AS elements

@@ -1,0 +1,70 @@
+# `make demo` runs the main job on the sample corpus; `make test` runs linters, types and tests.
+# Both make what they need: a virtual environment from the lock, and nothing outside this folder.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+BIN := .venv/bin
+STAMP := .venv/.installed
+DEV_STAMP := .venv/.installed-dev
+# The lock is complete, so nothing is resolved; --no-deps keeps torch out (requirements/README.md).
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+
+.PHONY: demo test lint types unit bench schema lock clean install install-dev
+
+demo: $(STAMP)
+	@$(BIN)/suimon demo
+
+install: $(STAMP)
+install-dev: $(DEV_STAMP)
+
+$(BIN)/python:
+	@echo "Making the environment in .venv ..."
+	@$(PYTHON) -c 'import sys; sys.exit("Suimon needs Python 3.11 to 3.13; set PYTHON=/path/to/python.") if not (3, 11) <= sys.version_info[:2] <= (3, 13) else None'
+	@$(PYTHON) -m venv .venv
+
+$(STAMP): $(BIN)/python requirements/default.txt pyproject.toml
+	@echo "Installing the locked dependencies (a few minutes the first time) ..."
+	@$(INSTALL) --require-hashes -r requirements/default.txt
+	@$(INSTALL) --no-build-isolation --editable .
+	@touch $@
+
+$(DEV_STAMP): $(BIN)/python requirements/dev.txt pyproject.toml
+	@echo "Installing the locked dependencies with the development tools (a few minutes the first time) ..."
+	@$(INSTALL) --require-hashes -r requirements/dev.txt
+	@$(INSTALL) --no-build-isolation --editable .
+	@touch $(STAMP) $@
+
+test: lint types unit
+
+lint: $(DEV_STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/sqlfluff lint sql
+	VIRTUAL_ENV=$(CURDIR)/.venv PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dg check defs
+
+types: $(DEV_STAMP)
+	$(BIN)/mypy
+
+unit: $(DEV_STAMP)
+	$(BIN)/python -m pytest
+
+# Refreshes side by side with other libraries, each in an environment of its own; half an hour.
+bench: $(DEV_STAMP)
+	$(PYTHON) benchmarks/refresh.py --rounds 5
+	$(BIN)/python benchmarks/unchanged.py
+	$(BIN)/python benchmarks/pdf.py
+
+# Written anew from the models; a test compares them.
+schema: $(STAMP)
+	$(BIN)/suimon check --schema > docs/collections.schema.json
+
+# Needs uv on the PATH.
+lock:
+	uv pip compile pyproject.toml --extra pdf --universal --python-version 3.11 \
+	  --override requirements/overrides.txt --generate-hashes --no-emit-index-url --no-header -q -o requirements/default.txt
+	uv pip compile pyproject.toml --extra pdf --extra s3 --extra dev --universal --python-version 3.11 \
+	  --override requirements/overrides.txt -c requirements/default.txt --generate-hashes --no-emit-index-url \
+	  --no-header -q -o requirements/dev.txt
+
+clean:
+	-@$(BIN)/suimon down
+	rm -rf .venv .suimon build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,165 @@
+"""Audits, quarantine and the gate, on real Postgres with real Great Expectations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from assets.engine import refresh_collection
+from assets.publication.gate import GateFacts, findings
+from assets.refresh import open_refresh, run_stage
+from assets.settings import Limits
+from assets.workbench import Workbench
+from resources.errors import GateClosed
+from resources.postgres import Database
+from tests.conftest import refresh, rows, write
+from tests.fakes.embedding_server import Answer, EmbeddingServer
+
+SECRET = "xylophone-4711"
+
+
+def test_audits_pass_and_are_recorded_so_that_they_run_once(bench: Workbench, database: Database) -> None:
+    summary = refresh(bench)
+    looked_at = {result.audit.name: result.rows for stage in summary.audits.values() for result in stage}
+    assert looked_at["chunks_cover_the_text"] == 3
+    assert looked_at["every_chunk_has_a_vector"] > 0
+    passes = rows(database, "SELECT count(*) FROM corpus.chunk_set_passes", role=None)
+    assert passes == [(3,)]
+
+
+def test_a_document_without_text_is_quarantined_and_holds_nobody_back(
+    bench: Workbench, corpus: Path, database: Database
+) -> None:
+    write(corpus, "blank.txt", "   \n\n")
+    refresh(bench)
+    assert rows(database, "SELECT count(DISTINCT uri) FROM search.chunks") == [(3,)]
+    held = rows(database, "SELECT reason, stage, attempts FROM corpus.quarantine", role=None)
+    assert held == [("no_text", "elements audit", 1)]
+
+
+def test_a_file_of_no_known_format_is_quarantined_with_a_reason(
+    bench: Workbench, corpus: Path, database: Database
+) -> None:
+    write(corpus, "tool.bin", bytes(range(256)) * 4)
+    refresh(bench)
+    assert rows(database, "SELECT reason FROM corpus.quarantine", role=None) == [("unsupported_format",)]
+
+
+def test_a_quarantined_document_is_tried_again_when_its_bytes_change(
+    bench: Workbench, corpus: Path, database: Database
+) -> None:
+    write(corpus, "blank.txt", " ")
+    refresh(bench)
+    write(corpus, "blank.txt", "Now there is a sentence.")
+    refresh(bench)
+    assert rows(database, "SELECT count(*) FROM search.chunks WHERE uri = 'blank.txt'") == [(1,)]
+
+
+def test_the_old_version_stays_visible_while_the_new_one_is_in_quarantine(
+    bench: Workbench, corpus: Path, database: Database
+) -> None:
+    refresh(bench)
+    write(corpus, "tides.txt", "\n")
+    refresh(bench)
+    assert rows(database, "SELECT text FROM search.chunks WHERE uri = 'tides.txt'") == [
+        ("High tide is at six. Low tide is at noon.",)
+    ]
+
+
+def test_too_many_quarantined_documents_stop_the_publish(bench: Workbench, corpus: Path, database: Database) -> None:
+    for number in range(4):
+        write(corpus, f"bad{number}.bin", bytes([0, 1, 2, number]) * 50)
+    with pytest.raises(GateClosed, match="4 of 7 documents are in quarantine"):
+        refresh(bench)
+    assert rows(database, "SELECT passed FROM corpus.gate_verdicts", role=None) == [(False,)]
+
+
+def test_an_emptied_source_changes_nothing_until_somebody_confirms(
+    bench: Workbench, corpus: Path, database: Database
+) -> None:
+    refresh(bench)
+    for path in corpus.iterdir():
+        path.unlink()
+    for _ in range(2):  # The second time, too: the state decides, not the event.
+        with pytest.raises(GateClosed):
+            refresh(bench)
+    assert rows(database, "SELECT count(DISTINCT uri) FROM search.chunks") == [(3,)]
+    bench.accept_deletions = True
+    refresh(bench)
+    assert rows(database, "SELECT count(*) FROM search.chunks") == [(0,)]
+    counts = rows(
+        database, "SELECT counts ->> 'accepted_deletions' FROM search.publishes ORDER BY publish DESC LIMIT 1"
+    )
+    assert counts == [("true",)]
+
+
+def test_a_few_vanished_documents_go_at_the_next_publish(
+    make_bench: Callable[..., Workbench], corpus: Path, database: Database
+) -> None:
+    bench = make_bench(limits={"vanished_share": 0.5})
+    refresh(bench)
+    (corpus / "tides.txt").unlink()
+    refresh(bench)
+    assert rows(database, "SELECT count(DISTINCT uri) FROM search.chunks") == [(2,)]
+
+
+def test_the_gate_does_not_trust_the_scheduler(bench: Workbench, database: Database) -> None:
+    """Stages without their checks, as a scheduler might run them: nothing becomes visible."""
+    from assets.engine import STAGES
+
+    with pytest.raises(GateClosed, match="have no recorded pass"), open_refresh(bench, "notes", "no-checks") as opened:
+        for name, stage in STAGES.items():
+            run_stage(opened, name, stage)
+    assert rows(database, "SELECT count(*) FROM corpus.heads", role=None) == [(0,)]
+    refresh_collection(bench, "notes", "with-checks")
+    assert rows(database, "SELECT count(*) FROM corpus.heads", role=None) == [(3,)]
+
+
+def test_vectors_that_are_all_the_same_are_not_published(
+    bench: Workbench, endpoint: EmbeddingServer, database: Database
+) -> None:
+    def collapse(proper: Answer) -> Answer:
+        status, headers, body = proper
+        for item in body["data"]:
+            item["embedding"] = body["data"][0]["embedding"]
+        return status, headers, body
+
+    # The probe asks three times: dimensions, then batch size and truncation side by side.
+    endpoint.script = [None, None, None, *[collapse] * 50]
+    with pytest.raises(GateClosed, match="vectors_are_not_collapsed"):
+        refresh(bench)
+    assert rows(database, "SELECT count(*) FROM corpus.heads", role=None) == [(0,)]
+
+
+def test_no_text_of_a_document_is_in_any_result_or_page(bench: Workbench, corpus: Path, database: Database) -> None:
+    write(corpus, "secret.txt", f"The password is {SECRET}. " * 3)
+    refresh(bench)
+    pages = [path.read_text() for path in (bench.state_folder / "data_docs").rglob("*.html")]
+    assert pages
+    assert not any(SECRET in page for page in pages)
+    for table in ("refreshes", "gate_verdicts", "quarantine", "suites", "recipes"):
+        found = rows(database, f"SELECT to_jsonb(t)::text FROM corpus.{table} AS t", role=None)
+        assert SECRET not in json.dumps(found)
+
+
+@given(st.integers(0, 50), st.integers(0, 50), st.integers(0, 50), st.integers(0, 5), st.integers(0, 5), st.booleans())
+def test_the_gate_opens_only_when_nothing_is_missing(
+    heads: int, vanished: int, quarantined: int, unaudited: int, vectorless: int, accept: bool
+) -> None:
+    vanished = min(vanished, heads)
+    facts = GateFacts(
+        documents=60, heads=heads, vanished=vanished, vanished_share=vanished / heads if heads else 0.0, emptied=0,
+        quarantined=quarantined, candidates=5, elements_without_pass=unaudited, chunk_sets_without_pass=0,
+        texts_without_vector=vectorless, vectors_without_pass=0,
+    )  # fmt: skip
+    limits = Limits.model_validate({})
+    closed = findings(facts, limits, accept_deletions=accept)
+    assert ("unaudited" in closed) == (unaudited > 0)
+    assert ("without_vector" in closed) == (vectorless > 0)
+    assert ("too_many_vanished" in closed) == (heads > 0 and vanished / heads > 0.2 and not accept)
+    assert ("too_many_quarantined" in closed) == (quarantined > 3 and quarantined / 60 > 0.1)
