@@ -98,7 +98,7 @@ def build_asset(room: Room, naming: Naming) -> dg.AssetsDefinition:
         deps=[naming.key(room.after)] if room.after else [],
         partitions_def=partitions.collections,
         description=room.description,
-        group_name=key.path[-2],
+        group_name="suimon",
         kinds=set(room.kinds),
         owners=list(naming.owners),
         code_version=room.code_version,

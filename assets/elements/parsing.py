@@ -10,8 +10,8 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +175,8 @@ def assemble(found: Iterable[Any], format: str) -> Parsed:  # noqa: A002
         elements.append(Element(item.category, at, at + len(text), level, page, html))
         pieces.append(text)
         at += len(text)
+    if format == "pdf":
+        elements = list(_without_cells(elements))
     whole = "\n\n".join(pieces)
     headings = [whole[e.start : e.end] for e in elements if e.level]
     return Parsed(
@@ -184,6 +186,19 @@ def assemble(found: Iterable[Any], format: str) -> Parsed:  # noqa: A002
         pages=max((e.page or 0 for e in elements), default=0),
         counters={"stripped": cleaner.stripped, "replaced": whole.count("\ufffd")},
     )
+
+
+PROSE_CHARACTERS = 40
+
+
+def _without_cells(elements: list[Element]) -> Iterator[Element]:
+    """Take back headings that prose does not follow: in print, cells of a table look like titles in a row."""
+    for place, element in enumerate(elements):
+        following = elements[place + 1] if place + 1 < len(elements) else None
+        prose = following is not None and (
+            following.kind in {"NarrativeText", "ListItem"} or following.end - following.start >= PROSE_CHARACTERS
+        )
+        yield element if place == 0 or prose or not element.level else replace(element, level=0)
 
 
 _HEADING_START = re.compile(r"[^\W\d_a-z]|\d+(?:[.\-]\d+)*[.)、．]?\s+[^\W\d_a-z]|第\d")
