@@ -37,9 +37,7 @@ def main() -> None:
 def _recreate(uri: str, name: str) -> str:
     database = f"bench_{name}"
     with psycopg.connect(uri, autocommit=True) as connection:
-        connection.execute(
-            SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(database))
-        )
+        connection.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(database)))
         connection.execute(SQL("CREATE DATABASE {}").format(Identifier(database)))
     parts = urllib.parse.urlsplit(uri)
     own = urllib.parse.urlunsplit(parts._replace(path=f"/{database}"))

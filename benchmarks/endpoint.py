@@ -114,8 +114,7 @@ def _json(value: object, *, status: int = 200) -> Response:
 
 def _answer(texts: list[str], *, dimensions: int, encoding: str, model: str) -> bytes:
     items = b",".join(
-        b'{"object":"embedding","index":%d,"embedding":%b}'
-        % (index, _encoded_vector(text, dimensions, encoding))
+        b'{"object":"embedding","index":%d,"embedding":%b}' % (index, _encoded_vector(text, dimensions, encoding))
         for index, text in enumerate(texts)
     )
     tokens = sum(len(text) for text in texts) // 4
@@ -153,9 +152,7 @@ def main() -> None:
     )
     listener = socket.create_server(("127.0.0.1", options.port), backlog=256)
     print(listener.getsockname()[1], flush=True)
-    config = uvicorn.Config(
-        endpoint.application(), log_level="warning", access_log=False, timeout_keep_alive=600
-    )
+    config = uvicorn.Config(endpoint.application(), log_level="warning", access_log=False, timeout_keep_alive=600)
     uvicorn.Server(config).run(sockets=[listener])
 
 

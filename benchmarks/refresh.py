@@ -80,9 +80,7 @@ class Contender:
 
 ENGINES = (
     Contender("cocoindex", "cocoindex_peer.py", "requirements-cocoindex.txt", "cocoindex"),
-    Contender(
-        "llamaindex", "llamaindex_peer.py", "requirements-llamaindex.txt", "llama-index-core"
-    ),
+    Contender("llamaindex", "llamaindex_peer.py", "requirements-llamaindex.txt", "llama-index-core"),
     Contender(
         "llamaindex-durable",
         "llamaindex_peer.py",
@@ -178,8 +176,7 @@ class Running:
         for answer in answers:
             if abs(answer["rows"] - expected) > ROW_TOLERANCE * expected:
                 raise BenchmarkError(
-                    f"{name} has {answer['rows']} rows after {answer['phase']}, "
-                    f"expected about {expected}"
+                    f"{name} has {answer['rows']} rows after {answer['phase']}, expected about {expected}"
                 )
         if (fresh := answers[-1]["rows_with_word"]) != EDITED:
             raise BenchmarkError(f"{name} shows {fresh} of {EDITED} edited paragraphs")
@@ -223,9 +220,7 @@ def started(contenders: Sequence[Contender], options: argparse.Namespace) -> Ite
             return process
 
         names = [one.name for one in contenders]
-        database = start(
-            "database", harness, HERE / "database.py", "--data", state / "postgres", *names
-        )
+        database = start("database", harness, HERE / "database.py", "--data", state / "postgres", *names)
         uris = json.loads(database.read_line())
         endpoint = start(
             "endpoint",
@@ -353,8 +348,7 @@ def table(results: dict[str, Any]) -> str:
                 ratio = f"{figures['median'] / own:.2f}"
             span = f"{figures['min']:.3f}-{figures['max']:.3f}"
             lines.append(
-                f"{name:20}{phase:7}{figures['median']:>10.3f}{span:>18}{ratio:>8}"
-                f"{figures['texts_embedded']:>8}"
+                f"{name:20}{phase:7}{figures['median']:>10.3f}{span:>18}{ratio:>8}{figures['texts_embedded']:>8}"
             )
     return "\n".join(lines)
 

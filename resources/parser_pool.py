@@ -37,7 +37,7 @@ TELEMETRY_OFF = {
 }
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "SYSTEMROOT")
 
-RECYCLE_AFTER = 200
+RECYCLE_AFTER = 1000
 """Tasks after which a worker is replaced: parsers leak, and a fork costs milliseconds."""
 
 

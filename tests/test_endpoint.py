@@ -392,7 +392,9 @@ _JSON = st.recursive(
     max_leaves=6,
 )
 _ITEM = st.fixed_dictionaries({}, optional={"index": _JSON | st.integers(-1, 2), "embedding": _JSON}) | _JSON
-_BODY = st.fixed_dictionaries({}, optional={"data": st.lists(_ITEM, max_size=3) | _JSON, "usage": _JSON, "model": _JSON})
+_BODY = st.fixed_dictionaries(
+    {}, optional={"data": st.lists(_ITEM, max_size=3) | _JSON, "usage": _JSON, "model": _JSON}
+)
 
 
 @PROPERTY

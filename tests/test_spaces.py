@@ -218,9 +218,7 @@ def test_a_renamed_model_is_refused_and_nothing_of_it_is_stored(
     assert rows(database, "SELECT count(*) FROM corpus.vectors_small", role=None) == before
 
 
-def test_other_dimensions_than_before_are_refused(
-    bench: Workbench, endpoint: EmbeddingServer, corpus: Path
-) -> None:
+def test_other_dimensions_than_before_are_refused(bench: Workbench, endpoint: EmbeddingServer, corpus: Path) -> None:
     prepare(bench)
     endpoint.dimensions = 16
     write(corpus, "weir.md", "# Weir\n\nThe weir is closed.\n")

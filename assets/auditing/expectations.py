@@ -86,7 +86,10 @@ def measure(
 
     with _closing_connections():
         context = _context()
-        source = context.data_sources.add_postgres(f"postgres_{uuid.uuid4().hex[:8]}", connection_string=url)
+        # Each batch becomes a temporary table of that connection: its query then runs once, not once an audit.
+        source = context.data_sources.add_postgres(
+            f"postgres_{uuid.uuid4().hex[:8]}", connection_string=url, create_temp_table=True
+        )
         measured: dict[str, Measured] = {}
         definitions: list[Any] = []
         for name, query in batches.items():

@@ -143,7 +143,10 @@ def parse(path: str, format: str, digest: bytes) -> Parsed:  # noqa: A002
     Raises:
         Unparseable: the file cannot be parsed, with the reason.
     """
-    content = Path(path).read_bytes()
+    try:
+        content = Path(path).read_bytes()
+    except OSError:
+        raise Unparseable("changed_while_reading") from None
     if hashlib.sha256(content).digest() != digest:
         raise Unparseable("changed_while_reading")
     return assemble(_PARTITIONERS[format](content), format)

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
 
 from assets.elements.parsing import REFUSED, SUPPORTED, Packed
 from assets.refresh import Refresh, StageReport
@@ -26,13 +28,13 @@ class Unparsed:
         content_hash: sha256 of the bytes.
         format: as detected.
         uri: one document that has them.
-        size: bytes.
+        total: how many there are.
     """
 
     content_hash: bytes
     format: str
     uri: str
-    size: int
+    total: int
 
 
 def run(refresh: Refresh) -> StageReport:
@@ -40,60 +42,63 @@ def run(refresh: Refresh) -> StageReport:
     report = StageReport("elements")
     if refresh.converged:
         return report
-    waiting = refresh.session.rows(Unparsed, "elements/read_unparsed", refresh.params)
     tally: Counter[str] = Counter()
-    refused = [Outcome(item, failure="error", detail=REFUSED.get(item.format, "unsupported_format"))
-               for item in waiting if item.format not in SUPPORTED]  # fmt: skip
-    parseable = [item for item in waiting if item.format in SUPPORTED]
-    _quarantine(refresh, refused, report)
-    with ThreadPoolExecutor(1) as writer:  # The workers have their next file while the last ones are written.
-        writing: Future[None] | None = None
-        for batch in _batches(_parse(refresh, parseable)):
+    with refresh.bench.database.connect() as reader, ThreadPoolExecutor(1) as writer:
+        waiting = reader.stream(Unparsed, "elements/read_unparsed", refresh.params)
+        writing: Future[None] | None = None  # The workers have their next file while the last ones are written.
+        for batch in _batches(_parse(refresh, waiting)):
             if writing is not None:
                 writing.result()
             writing = writer.submit(_write, refresh, batch, tally, report)
+            report.changed = True
         if writing is not None:
             writing.result()
-    held = sum(report.quarantined.values())
+    deferred = report.quarantined.pop("changed_while_reading", 0)
     report.counts = {
         "parsed": tally["parsed"],
         "pages": tally["pages"],
         "characters": tally["characters"],
         "stripped": tally["stripped"],
-        "deferred": report.quarantined.pop("changed_while_reading", 0),
-        "quarantined": held - report.quarantined.get("changed_while_reading", 0),
+        "deferred": deferred,
+        "quarantined": sum(report.quarantined.values()),
     }
-    report.changed = bool(waiting)
     return report
 
 
-def _parse(refresh: Refresh, waiting: list[Unparsed]) -> Iterator[Outcome]:
-    if not waiting:
+def _parse(refresh: Refresh, waiting: Iterator[Unparsed]) -> Iterator[Outcome]:
+    first = next(waiting, None)
+    if first is None:
         return
     source = refresh.bench.source(refresh.name)
     limits = refresh.settings.limits
-    # Large files first: the last one to finish decides how long the stage takes.
-    ordered = sorted(waiting, key=lambda item: item.size, reverse=True)
-    with ExitStack() as fetched:
-        held: dict[Unparsed, ExitStack] = {}
+    fetched: dict[Unparsed, ExitStack] = {}
+    unread: list[Outcome] = []
 
-        def tasks() -> Iterator[Task]:
-            for item in ordered:
-                own = fetched.enter_context(ExitStack())
-                try:
-                    path = own.enter_context(source.fetch(item.uri))
-                except OSError:
-                    path = None
-                held[item] = own
-                yield Task(item, (str(path), item.format, item.content_hash))
+    def tasks() -> Iterator[Task]:
+        for item in chain([first], waiting):
+            if item.format not in SUPPORTED:
+                unread.append(Outcome(item, failure="error", detail=REFUSED.get(item.format, "unsupported_format")))
+                continue
+            own = fetched[item] = ExitStack()
+            try:
+                path = own.enter_context(source.fetch(item.uri))
+            except OSError:
+                path = Path("gone")
+            yield Task(item, (str(path), item.format, item.content_hash))
 
-        outcomes = refresh.bench.parser_pool.map(
+    done = 0
+    try:
+        for outcome in refresh.bench.parser_pool.map(
             tasks(), seconds=limits.parse_seconds, memory_mb=limits.parse_memory_mb
-        )
-        for done, outcome in enumerate(outcomes, 1):
-            held.pop(outcome.key).close()
-            refresh.bench.progress("elements", done, len(ordered))
+        ):
+            fetched.pop(outcome.key).close()
+            done += 1
+            refresh.bench.progress("elements", done + len(unread), first.total)
             yield outcome
+    finally:
+        for left in fetched.values():
+            left.close()
+    yield from unread
 
 
 def _batches(outcomes: Iterator[Outcome]) -> Iterator[list[Outcome]]:

@@ -98,7 +98,7 @@ def _first_contact(bench: Workbench) -> dict[str, Any]:
         return bench.endpoint.run(lambda endpoint: probe(endpoint, bench.space))
     except EndpointUnavailable as error:
         raise ConfigurationError(
-            f"The embedding endpoint {bench.space.base_url or 'of the bundled model'} does not answer; check `base_url` "
+            f"The endpoint {bench.space.base_url or 'of the bundled model'} does not answer; check `base_url` "
             f"of the space in collections.yaml, and that the server is running. ({error.args[0]})"
         ) from None
 

@@ -48,9 +48,7 @@ class Row:
     chunk_start: int
     chunk_end: int
     text: str
-    embedding: Annotated[
-        NDArray[np.float32], VectorSchema(dtype=np.dtype(np.float32), size=DIMENSIONS)
-    ]
+    embedding: Annotated[NDArray[np.float32], VectorSchema(dtype=np.dtype(np.float32), size=DIMENSIONS)]
 
 
 class Embedder:
@@ -61,14 +59,9 @@ class Embedder:
 
     @coco.fn.as_async(batching=True, max_batch_size=BATCH)
     async def _embed(self, texts: list[str]) -> list[NDArray[np.float32]]:
-        answer = await self._client.embeddings.create(
-            model=MODEL, input=texts, encoding_format="base64"
-        )
+        answer = await self._client.embeddings.create(model=MODEL, input=texts, encoding_format="base64")
         # The client leaves base64 alone when it was asked for by name.
-        return [
-            np.frombuffer(base64.b64decode(str(item.embedding)), dtype=np.float32)
-            for item in answer.data
-        ]
+        return [np.frombuffer(base64.b64decode(str(item.embedding)), dtype=np.float32) for item in answer.data]
 
     @coco.fn(memo=True)
     async def embed(self, text: str) -> NDArray[np.float32]:
@@ -83,9 +76,7 @@ class Embedder:
 EMBEDDER = coco.ContextKey[Embedder]("bench_embedder")
 
 
-async def _declare_chunk(
-    chunk: Chunk, filename: pathlib.PurePath, table: postgres.TableTarget[Row]
-) -> None:
+async def _declare_chunk(chunk: Chunk, filename: pathlib.PurePath, table: postgres.TableTarget[Row]) -> None:
     table.declare_row(
         row=Row(
             filename=str(filename),
@@ -116,13 +107,9 @@ async def process_folder(folder: pathlib.Path) -> None:
     table = await postgres.mount_table_target(
         POOL,
         table_name=TABLE,
-        table_schema=await postgres.TableSchema.from_class(
-            Row, primary_key=["filename", "chunk_start"]
-        ),
+        table_schema=await postgres.TableSchema.from_class(Row, primary_key=["filename", "chunk_start"]),
     )
-    files = localfs.walk_dir(
-        folder, recursive=True, path_matcher=PatternFilePathMatcher(included_patterns=["**/*.md"])
-    )
+    files = localfs.walk_dir(folder, recursive=True, path_matcher=PatternFilePathMatcher(included_patterns=["**/*.md"]))
     await coco.mount_each(process_file, files.items(), table)
 
 

@@ -37,9 +37,7 @@ class LangChain:
         self._postgres = PGEngine.from_engine(self._engine)
         self._records_engine = create_async_engine(f"sqlite+aiosqlite:///{self._records_path}")
         self._records = SQLRecordManager("bench", engine=self._records_engine)
-        self._splitter = MarkdownHeaderTextSplitter(
-            [("#", "title"), ("##", "section")], strip_headers=False
-        )
+        self._splitter = MarkdownHeaderTextSplitter([("#", "title"), ("##", "section")], strip_headers=False)
         self._embeddings = OpenAIEmbeddings(
             model=MODEL,
             base_url=f"{setting.endpoint}/v1",

@@ -96,9 +96,7 @@ class Suimon:
     def count_rows(self, word: str) -> int:
         """Rows of the published view whose text holds a word."""
         with psycopg.connect(self._setting.database) as connection:
-            row = connection.execute(
-                "SELECT count(*) FROM search.chunks WHERE text LIKE %s", [f"%{word}%"]
-            ).fetchone()
+            row = connection.execute("SELECT count(*) FROM search.chunks WHERE text LIKE %s", [f"%{word}%"]).fetchone()
         return int(row[0]) if row else 0
 
 
