@@ -26,7 +26,7 @@ def change(database: Database, statement: str) -> None:
 def objects(database: Database, schema: str) -> set[tuple[str, str]]:
     """Return the tables, views, indexes and functions of a schema, with their owners."""
     query = (
-        "SELECT c.relname || ' ' || c.relkind, c.relowner::regrole::text FROM pg_class AS c "
+        "SELECT c.relname || ' ' || c.relkind::text, c.relowner::regrole::text FROM pg_class AS c "
         f"WHERE c.relnamespace = '{schema}'::regnamespace UNION ALL "
         "SELECT p.proname || p.proargtypes::text, p.proowner::regrole::text FROM pg_proc AS p "
         f"WHERE p.pronamespace = '{schema}'::regnamespace"
@@ -148,7 +148,7 @@ def refused(database: Database, role: str, statement: str) -> bool:
     with database.connect(role=role) as session:
         try:
             session.connection.execute(statement.encode())
-        except psycopg.errors.InsufficientPrivilege:
+        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ObjectNotInPrerequisiteState):
             return True
         return False
 

@@ -26,6 +26,9 @@ PARENT = (
 """A command that has a child of its own and writes its number into the log."""
 PATIENCE = 20.0
 
+# A guard outlives the command that started it, which is what Popen warns of.
+pytestmark = pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
+
 
 def running(code: str = SLEEPER) -> list[str]:
     """Make a command line."""
@@ -53,6 +56,16 @@ def child_of(service: Service) -> psutil.Process:
             return found[0]
         pause.wait(0.05)
     raise AssertionError("the guard has no child")
+
+
+def family_of(service: Service) -> list[psutil.Process]:
+    """Return a guard, its child and its grandchild, as soon as they are all there."""
+    child = child_of(service)
+    pause = threading.Event()
+    while not (grandchildren := child.children()):
+        assert child.is_running()
+        pause.wait(0.02)
+    return [psutil.Process(service.pid), child, *grandchildren]
 
 
 @pytest.fixture
@@ -95,13 +108,9 @@ def test_the_command_gets_the_port_under_which_the_service_is_found(services: Se
 
 def test_a_stopped_service_is_gone_with_its_children(services: Services) -> None:
     service = start(services, code=PARENT)
-    guard, child = psutil.Process(service.pid), child_of(service)
-    pause = threading.Event()
-    while not (grandchildren := child.children()):
-        assert child.is_running()
-        pause.wait(0.02)
-    assert services.stop("sleeper")
-    assert await_end(guard, child, *grandchildren) == []
+    family = family_of(service)
+    assert services.stop("sleeper", seconds=1)
+    assert await_end(*family) == []
     assert services.find("sleeper") is None
     assert services.names() == []
     assert not services.stop("sleeper")
@@ -121,6 +130,17 @@ def test_a_service_ends_by_itself_when_its_state_file_is_removed(services: Servi
     family = [psutil.Process(service.pid), child_of(service)]
     (services.folder / "run" / "sleeper.json").unlink()
     assert await_end(*family) == []
+
+
+def test_a_service_that_ends_by_itself_takes_its_children_with_it(services: Services) -> None:
+    family = family_of(start(services, code=PARENT))
+    (services.folder / "run" / "sleeper.json").unlink()
+    left, _ = psutil.wait_procs(family[:2], timeout=PATIENCE)
+    orphans = psutil.wait_procs(family[2:], timeout=2)[1]
+    for orphan in orphans:
+        orphan.kill()
+    assert len(left) == 2
+    assert orphans == []
 
 
 def test_a_service_ends_by_itself_when_another_guard_takes_its_place(services: Services) -> None:

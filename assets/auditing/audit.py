@@ -38,7 +38,8 @@ def run_suite(refresh: Refresh, suite: Suite) -> list[AuditResult]:
         PermanentError: an audit could not be run.
     """
     number = suite_id(refresh.session, suite)
-    params = refresh.params | {"suite_id": number}
+    limits = refresh.settings.limits.model_dump(include={"quarantined_documents", "quarantined_share"})
+    params = refresh.params | limits | {"suite_id": number}
     # A query asset must begin with SELECT, and our files begin with a comment.
     batches = {
         name: f"SELECT * FROM (\n{_finish(refresh, f'auditing/{name}', params)}\n) AS batch"  # noqa: S608  # Bound.

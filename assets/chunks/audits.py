@@ -17,6 +17,11 @@ def suite(chunking: Chunking) -> Suite:
         "chunks",
         (
             Audit(
+                "few_documents_are_quarantined",
+                "No more documents are in quarantine than limits.quarantined_* allow: nothing is embedded otherwise.",
+                "quarantine", "too_many", maximum=0,
+            ),
+            Audit(
                 "chunks_cover_the_text",
                 "Together the chunks of a document hold all its text; only white space lies between them.",
                 "chunk_sets", "characters_left_out", maximum=0, finding="quarantine", reason="chunks_unsound",

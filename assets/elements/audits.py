@@ -20,6 +20,11 @@ def suite() -> Suite:
                 "elements", "characters", minimum=1, finding="quarantine", reason="no_text",
             ),
             Audit(
+                "few_documents_would_not_parse",
+                "No more documents were quarantined while parsing than limits.quarantined_* allow.",
+                "quarantine", "too_many", maximum=0,
+            ),
+            Audit(
                 "no_document_is_undecided",
                 "Each document was parsed or quarantined; one that changed while it was read waits for the next "
                 "refresh.",
