@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import psycopg
 
@@ -22,6 +22,30 @@ from assets.settings import Collection
 from assets.workbench import Workbench
 from resources.errors import SuimonError
 from resources.postgres import Session
+
+
+FIRST_STATISTICS = 1000
+"""Rows after which statistics are gathered the first time; then whenever as many again have come."""
+
+
+@dataclass
+class Growth:
+    """How much a stage has written, so that the planner hears of it in time.
+
+    Attributes:
+        rows: written so far.
+        due: rows at which statistics are gathered next.
+    """
+
+    rows: int = 0
+    due: int = FIRST_STATISTICS
+
+    def add(self, session: Session, rows: int) -> None:
+        """Count rows; gather statistics when their number has doubled."""
+        self.rows += rows
+        if self.rows >= self.due:
+            self.due = self.rows * 2
+            session.execute("refresh/refresh_statistics")
 
 
 @dataclass(frozen=True)
@@ -135,13 +159,13 @@ def open_refresh(bench: Workbench, name: str, run_id: str) -> Iterator[Refresh]:
     with database.connect() as session:
         row, parse_id, chunk_id = _declare(bench, session, name)
         collection_id = row["collection_id"]
-        lease = cast("Lease | None", bench.keepers.get(name))
+        lease = bench.leases.get(name)
         if lease is None or lease.holder != run_id:
             lease = acquire(
                 database, session, collection_id, run_id,
                 seconds=bench.lease_seconds, wait=bench.lease_wait_seconds,
             )  # fmt: skip
-            bench.keepers[name] = lease
+            bench.leases[name] = lease
         try:
             opened = session.record("refresh/open_refresh", {"collection_id": collection_id, "run_id": run_id})
             rebuild = bench.rebuild and not opened["stages"]
@@ -167,7 +191,7 @@ def open_refresh(bench: Workbench, name: str, run_id: str) -> Iterator[Refresh]:
 
 def end_refresh(bench: Workbench, name: str, outcome: str) -> None:
     """Write down how this process's refresh of a collection ended, and let the next one in."""
-    lease = cast("Lease | None", bench.keepers.pop(name, None))
+    lease = bench.leases.pop(name, None)
     if lease is None:
         return
     try:

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
+from assets.lease import Lease
 from assets.settings import Collection, Space
 from resources.embedding_endpoint import EmbeddingEndpoint
 from resources.errors import ConfigurationError
@@ -61,7 +62,11 @@ class Workbench:
         state_folder: where files of the project's own go (Data Docs).
         progress: told how far long stages are.
         lease_seconds: how long a lease outlives its holder.
-        parsers: parser processes side by side.
+        lease_wait_seconds: how long a refresh waits for another one of its collection.
+        parsers: parser processes side by side; by default one a core.
+        rebuild: whether this refresh does again what an older version had done.
+        accept_deletions: whether a person confirmed that documents may go.
+        leases: what this process holds, by collection.
     """
 
     collections: Mapping[str, Collection]
@@ -77,7 +82,7 @@ class Workbench:
     parsers: int | None = None
     rebuild: bool = False
     accept_deletions: bool = False
-    keepers: dict[str, object] = field(default_factory=dict, repr=False)
+    leases: dict[str, Lease] = field(default_factory=dict, repr=False)
 
     def collection(self, name: str) -> Collection:
         """Return a declared collection.

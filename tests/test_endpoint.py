@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -282,7 +283,7 @@ def test_a_refused_input_says_its_status_and_nothing_of_its_text(endpoint: Embed
     assert raised.value.status == status
     assert "4711" not in str(raised.value)
     assert len(endpoint.requests) == 1
-    copied = pickle.loads(pickle.dumps(raised.value))  # noqa: S301  # Our own.
+    copied = pickle.loads(pickle.dumps(raised.value))  # Our own.
     assert (copied.status, str(copied)) == (status, str(raised.value))
 
 
@@ -449,7 +450,7 @@ def test_packing_keeps_to_the_limits_but_for_a_text_that_is_over_by_itself(
 @given(sizes=SIZES, most=st.integers(1, 10), tokens=st.integers(1, 80))
 def test_packing_begins_a_batch_only_where_the_last_one_is_full(sizes: list[int], most: int, tokens: int) -> None:
     batches = list(pack(texts_of(sizes), most, tokens))
-    for batch, following in zip(batches, batches[1:], strict=False):
+    for batch, following in pairwise(batches):
         assert len(batch) == most or sum(text.tokens for text in batch) + following[0].tokens > tokens
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from assets.refresh import end_refresh, open_refresh
@@ -14,16 +16,18 @@ from tests.conftest import refresh, rows
 def test_a_second_refresh_ends_with_a_message_while_the_first_holds_the_collection(bench: Workbench) -> None:
     bench.lease_wait_seconds = 0.3
     with open_refresh(bench, "notes", "first"):
-        other = Workbench(**{**vars_of(bench), "keepers": {}})
+        other = another(bench)
         with pytest.raises(CollectionBusy, match="first is refreshing"):
             refresh(other)
     end_refresh(bench, "notes", "done")
     refresh(bench)
 
 
-def vars_of(bench: Workbench) -> dict[str, object]:
-    """Return the fields of a workbench, without the doors that it has opened."""
-    return {name: getattr(bench, name) for name in Workbench.__dataclass_fields__}
+def another(bench: Workbench) -> Workbench:
+    """Return the workbench of another process on the same database, with warm parsers."""
+    other = replace(bench, leases={})
+    other.__dict__["parser_pool"] = bench.parser_pool
+    return other
 
 
 def test_a_failed_stage_lets_the_next_refresh_in_at_once(bench: Workbench) -> None:
@@ -37,7 +41,7 @@ def test_a_dead_holders_lease_runs_out_and_its_token_is_fenced_off(bench: Workbe
     with open_refresh(bench, "notes", "thought dead") as first:
         first.lease._stopped.set()  # Its process hangs: the lease is not renewed any more.
         rows_of(database, "UPDATE corpus.leases SET expires_at = '-infinity'")
-        other = Workbench(**{**vars_of(bench), "keepers": {}})
+        other = another(bench)
         refresh(other)
         with pytest.raises(LeaseLost), first.writing():
             first.session.connection.execute("DELETE FROM documents")

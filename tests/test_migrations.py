@@ -131,7 +131,7 @@ def test_two_migrations_at_once_both_end_well(make_database: MakeDatabase, templ
         try:
             barrier.wait(20)
             migrate(database)
-        except BaseException as error:  # noqa: BLE001  # Handed to the test's own thread.
+        except BaseException as error:  # Handed to the test's own thread.
             failures.append(error)
 
     threads = [threading.Thread(target=run) for _ in range(3)]

@@ -189,7 +189,8 @@ def test_a_state_file_that_names_a_stranger_is_not_trusted(services: Services) -
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{", "[]", "null", "1", "{}", '{"pid": "x", "port": 1, "token": "t"}', '{"pid": null, "port": 1, "token": "t"}',
+    ["", "{", "[]", "null", "1", "{}", '{"pid": "x", "port": 1, "token": "t"}',
+     '{"pid": null, "port": 1, "token": "t"}',
      '{"pid": -1, "port": 1, "token": "t"}', '{"pid": 99999999999999999999, "port": 1, "token": "t"}',
      '{"pid": 0, "port": 1, "token": ""}', "\x00\x01", '{"pid": 2147483646, "port": 1, "token": "t"}'],
 )  # fmt: skip

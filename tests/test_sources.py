@@ -149,10 +149,9 @@ def broken_names(tmp_path: Path) -> Path:
     root = tmp_path / "root"
     root.mkdir()
     for name in [*BROKEN, b"a.txt", b"z.txt", "水.txt".encode(), b"b/c.txt"]:
-        path = os.path.join(os.fsencode(root), name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "wb") as file:
-            file.write(name)
+        path = root / os.fsdecode(name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(name)
     return root
 
 
@@ -189,8 +188,7 @@ def test_files_whose_names_are_no_utf_8_are_readable_by_a_stage_that_did_not_lis
 
 
 def test_a_document_whose_name_is_no_utf_8_is_published(bench: Workbench, corpus: Path, database: Database) -> None:
-    with open(os.path.join(os.fsencode(corpus), b"\xff.txt"), "wb") as file:
-        file.write(b"The weir is closed for repairs.")
+    write(corpus, os.fsdecode(b"\xff.txt"), "The weir is closed for repairs.")
     refresh(bench)
     assert rows(database, "SELECT count(DISTINCT uri) FROM search.chunks") == [(4,)]
 

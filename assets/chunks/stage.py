@@ -10,7 +10,7 @@ from typing import Any
 
 from assets.chunks.chunking import Chunk, chunk
 from assets.elements.parsing import Element
-from assets.refresh import Refresh, StageReport
+from assets.refresh import Growth, Refresh, StageReport
 from resources.errors import ConfigurationError
 
 WRITE_CHUNKS = 2000
@@ -56,10 +56,12 @@ def run(refresh: Refresh) -> StageReport:
             f"{space.token_limit - 8}."
         )
     documents = chunks = tokens = 0
+    growth = Growth()
     with refresh.bench.database.connect() as reader:
         waiting = reader.stream(Unchunked, "chunks/read_unchunked", refresh.params, batch=50)
         for batch in _batches(_cut(refresh, waiting)):
             _store(refresh, batch)
+            growth.add(refresh.session, len(batch))
             documents += len(batch)
             chunks += sum(len(cut.chunks) for cut in batch)
             tokens += sum(piece.tokens for cut in batch for piece in cut.chunks)

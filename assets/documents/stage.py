@@ -24,7 +24,7 @@ from assets.documents.scan import (
     is_settled,
 )
 from assets.elements.parsing import modules_for
-from assets.refresh import Refresh, StageReport
+from assets.refresh import Growth, Refresh, StageReport
 from resources.sources import Entry, Source
 
 BATCH = 500
@@ -50,12 +50,14 @@ def run(refresh: Refresh) -> StageReport:
     source = refresh.bench.source(refresh.name)
     tally: Counter[str] = Counter()
     formats: set[str] = set()
+    growth = Growth()
     with refresh.bench.database.connect() as reader, ThreadPoolExecutor(READERS) as threads:
         known = reader.stream(Known, "documents/read_known_documents", refresh.params)
         comparison = Comparison(source.list(), known)
         for differences in _batches(comparison, BATCH):
             examined = threads.map(lambda item: _examine(source, item, refresh), differences)
             _write(refresh, list(examined), tally, formats)
+            growth.add(refresh.session, len(differences))
             refresh.bench.progress("documents", comparison.listed, None)
     report.counts = {
         "listed": comparison.listed,

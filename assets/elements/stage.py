@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 
 from assets.elements.parsing import REFUSED, SUPPORTED, Packed
-from assets.refresh import Refresh, StageReport
+from assets.refresh import Growth, Refresh, StageReport
 from resources.parser_pool import Outcome, Task
 
 WRITE_CHARACTERS = 2_000_000
@@ -45,11 +45,12 @@ def run(refresh: Refresh) -> StageReport:
     tally: Counter[str] = Counter()
     with refresh.bench.database.connect() as reader, ThreadPoolExecutor(1) as writer:
         waiting = reader.stream(Unparsed, "elements/read_unparsed", refresh.params)
+        growth = Growth()
         writing: Future[None] | None = None  # The workers have their next file while the last ones are written.
         for batch in _batches(_parse(refresh, waiting)):
             if writing is not None:
                 writing.result()
-            writing = writer.submit(_write, refresh, batch, tally, report)
+            writing = writer.submit(_write, refresh, batch, tally, report, growth)
             report.changed = True
         if writing is not None:
             writing.result()
@@ -114,9 +115,10 @@ def _batches(outcomes: Iterator[Outcome]) -> Iterator[list[Outcome]]:
         yield batch
 
 
-def _write(refresh: Refresh, batch: list[Outcome], tally: Counter[str], report: StageReport) -> None:
+def _write(refresh: Refresh, batch: list[Outcome], tally: Counter[str], report: StageReport, growth: Growth) -> None:
     _store(refresh, [outcome for outcome in batch if outcome.failure is None], tally)
     _quarantine(refresh, [outcome for outcome in batch if outcome.failure is not None], report)
+    growth.add(refresh.session, len(batch))
 
 
 def _store(refresh: Refresh, outcomes: list[Outcome], tally: Counter[str]) -> None:

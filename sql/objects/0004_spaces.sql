@@ -101,6 +101,18 @@ BEGIN
 END
 $$;
 
+-- Plans that were cached while a table was small (foreign key checks, prepared statements) read all of it for
+-- every row once it has grown. Fresh statistics throw such plans away. A table in use elsewhere is skipped.
+CREATE OR REPLACE FUNCTION refresh_statistics() RETURNS void
+LANGUAGE sql SECURITY DEFINER
+SET search_path = {corpus}, {extension}, pg_temp
+AS $$
+ANALYZE (SKIP_LOCKED) documents, elements, chunk_sets, texts, chunks, heads, publish_changes,
+element_passes, chunk_set_passes, vector_passes;
+$$;
+REVOKE ALL ON FUNCTION refresh_statistics() FROM public;
+GRANT EXECUTE ON FUNCTION refresh_statistics() TO {pipeline};
+
 REVOKE ALL ON FUNCTION show_space(integer), create_space_table(integer), build_vector_index(integer) FROM public;
 GRANT EXECUTE ON FUNCTION show_space(integer), create_space_table(integer), build_vector_index(integer)
 TO {pipeline};

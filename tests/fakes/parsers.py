@@ -8,10 +8,11 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 
-class Held(Exception):  # noqa: N818  # Named like the project's own.
+class Held(Exception):  # Named like the project's own.
     """An exception with a reason, and a message that quotes the document."""
 
     def __init__(self, reason: str) -> None:
@@ -67,8 +68,7 @@ def _environment(argument: Any) -> dict[str, str]:
 
 
 def _initial_environment(argument: Any) -> bytes:
-    with open("/proc/self/environ", "rb") as file:
-        return file.read()
+    return Path("/proc/self/environ").read_bytes()
 
 
 def _scratch(argument: Any) -> str:
