@@ -18,7 +18,7 @@ from assets.elements import audits as element_audits
 from assets.elements import stage as element_stage
 from assets.publication import audits as publication_audits
 from assets.publication import stage as publication_stage
-from assets.refresh import Refresh, Stage, StageReport, end_refresh, open_refresh, run_stage
+from assets.refresh import Refresh, Stage, StageReport, end_refresh, open_refresh, outcome_of, run_stage
 from assets.vectors import audits as vector_audits
 from assets.vectors import stage as vector_stage
 from assets.vectors.spaces import find_space
@@ -98,5 +98,6 @@ def refresh_collection(bench: Workbench, name: str, run_id: str) -> Summary:
             failed = [result.audit.name for result in results if result.blocks]
             if failed:
                 raise GateClosed(f"{name} was not published: {', '.join(failed)} failed after the {stage} stage.")
-    end_refresh(bench, name, "published" if summary.changed else "unchanged")
+        outcome = outcome_of(refresh.stages)
+    end_refresh(bench, name, outcome)
     return summary

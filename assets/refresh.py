@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -22,7 +22,6 @@ from assets.settings import Collection
 from assets.workbench import Workbench
 from resources.errors import SuimonError
 from resources.postgres import Session
-
 
 FIRST_STATISTICS = 1000
 """Rows after which statistics are gathered the first time; then whenever as many again have come."""
@@ -125,7 +124,14 @@ def _fingerprint(bench: Workbench, name: str, parse_id: int, chunk_id: int) -> s
     material = {
         "parse": parse_id,
         "chunk": chunk_id,
-        "space": [bench.space_name, bench.space.model, bench.space.dimensions, bench.space.passage_prefix],
+        "space": [
+            bench.space_name,
+            bench.space.model,
+            bench.space.query_model,
+            bench.space.dimensions,
+            bench.space.passage_prefix,
+            bench.space.query_prefix,
+        ],
         "limits": settings.limits.model_dump(mode="json"),
         "link": settings.link,
     }
@@ -179,6 +185,9 @@ def open_refresh(bench: Workbench, name: str, run_id: str) -> Iterator[Refresh]:
                         "rebuild": rebuild,
                     },
                 )
+            if bench.retry and not opened["stages"]:
+                session.execute("refresh/retry_quarantined", {"collection_id": collection_id})
+                session.execute("refresh/mark_unconverged", {"collection_id": collection_id})
             fingerprint = _fingerprint(bench, name, parse_id, chunk_id)
             yield Refresh(
                 bench, session, lease, name, settings, collection_id, opened["refresh_id"], run_id,
@@ -187,6 +196,17 @@ def open_refresh(bench: Workbench, name: str, run_id: str) -> Iterator[Refresh]:
         except BaseException as error:
             end_refresh(bench, name, f"failed: {type(error).__name__}")
             raise
+
+
+def outcome_of(stages: Mapping[str, Mapping[str, Any]]) -> str:
+    """Say in the ledger's words how a refresh ended that did not fail.
+
+    Args:
+        stages: the reports of its stages, by name.
+    """
+    if stages.get("publication", {}).get("changed"):
+        return "published"
+    return "nothing to publish" if any(stage.get("changed") for stage in stages.values()) else "unchanged"
 
 
 def end_refresh(bench: Workbench, name: str, outcome: str) -> None:

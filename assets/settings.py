@@ -6,11 +6,16 @@ into that stage's recipe; what does not (limits, schedules, concurrency) never d
 
 from __future__ import annotations
 
+import re
 from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 TokenizerName = Literal["xlm-roberta", "cl100k_base", "o200k_base", "estimate"]
+
+
+_CRON_FIELD = re.compile(r"[\d*/,\-]+|[A-Za-z]{3}(?:[,\-][A-Za-z]{3})*")
 
 
 class Settings(BaseModel):
@@ -74,7 +79,9 @@ class Collection(Settings):
     )
     exclude: tuple[str, ...] = Field((), description="Globs below the source; a file that matches one is left out.")
     storage_options: dict[str, str | int | bool | dict[str, str]] = Field(
-        default_factory=dict, description="Options for the fsspec file system, as endpoint_url or anon for S3."
+        default_factory=dict,
+        repr=False,
+        description="Options for the fsspec file system, as endpoint_url or anon for S3.",
     )
     link: str | None = Field(
         None, description="Address that a citation points to; {uri} stands for the document's path below the source."
@@ -88,6 +95,23 @@ class Collection(Settings):
         default_factory=lambda: Chunking.model_validate({}), description="How documents are cut."
     )
     limits: Limits = Field(default_factory=lambda: Limits.model_validate({}), description="Bounds that stop a publish.")
+
+    @field_validator("schedule")
+    @classmethod
+    def _five_fields(cls, value: str | None) -> str | None:
+        fields = (value or "").split()
+        if value is not None and (len(fields) != 5 or not all(_CRON_FIELD.fullmatch(part) for part in fields)):
+            raise ValueError(f"{value!r} is no cron expression; write it as '0 3 * * *'")
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"{value!r} is no time zone; write it as Asia/Tokyo") from None
+        return value
 
     @field_validator("link")
     @classmethod

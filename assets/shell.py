@@ -17,7 +17,7 @@ from assets import metadata, partitions
 from assets.auditing.suite import AuditResult, Suite
 from assets.engine import STAGES, audit_stage
 from assets.naming import Naming
-from assets.refresh import Refresh, StageReport, end_refresh, open_refresh, run_stage
+from assets.refresh import Refresh, StageReport, end_refresh, open_refresh, outcome_of, run_stage
 from assets.workbench import Workbench, silent
 from resources.errors import CollectionBusy, SuimonError, TransientError
 
@@ -115,8 +115,6 @@ def build_asset(room: Room, naming: Naming) -> dg.AssetsDefinition:
         with _joined(context) as refresh:
             report = run_stage(refresh, room.stage, STAGES[room.stage])
             further = room.describe(refresh) if room.describe and report.changed else {}
-            if room.stage == "publication" and not report.changed:
-                end_refresh(refresh.bench, refresh.name, "unchanged")
             context.log.info(f"{refresh.name}: {_sentence(report)}")  # noqa: G004  # Dagster shows what it is given.
         return dg.MaterializeResult(metadata={**metadata.of_report(report), **further})
 
@@ -152,8 +150,7 @@ def build_checks(room: Room, naming: Naming) -> dg.AssetChecksDefinition:
             if blocking:
                 end_refresh(refresh.bench, refresh.name, f"blocked: {', '.join(blocking)}")
             elif room.stage == "publication":
-                changed = any(stage.get("changed") for stage in refresh.stages.values())
-                end_refresh(refresh.bench, refresh.name, "published" if changed else "unchanged")
+                end_refresh(refresh.bench, refresh.name, outcome_of(refresh.stages))
         for result in results:
             yield dg.AssetCheckResult(
                 asset_key=key,

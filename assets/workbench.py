@@ -65,6 +65,7 @@ class Workbench:
         lease_wait_seconds: how long a refresh waits for another one of its collection.
         parsers: parser processes side by side; by default one a core.
         rebuild: whether this refresh does again what an older version had done.
+        retry: whether this refresh tries quarantined documents again.
         accept_deletions: whether a person confirmed that documents may go.
         leases: what this process holds, by collection.
     """
@@ -81,6 +82,7 @@ class Workbench:
     lease_wait_seconds: float = 45.0
     parsers: int | None = None
     rebuild: bool = False
+    retry: bool = False
     accept_deletions: bool = False
     leases: dict[str, Lease] = field(default_factory=dict, repr=False)
 
@@ -108,6 +110,20 @@ class Workbench:
         database = Database(self.doors.database_url(), self.names)
         if not read_state(database).current:
             migrate(database)
+        return database
+
+    @cached_property
+    def database_as_it_is(self) -> Database:
+        """The database for commands that only look: reached, and changed in nothing.
+
+        Raises:
+            ConfigurationError: its schema is missing or of another version.
+        """
+        database = Database(self.doors.database_url(), self.names)
+        if not read_state(database).current:
+            raise ConfigurationError(
+                "The database has no schema of this version yet; run `suimon refresh`, or `suimon migrate`, first."
+            )
         return database
 
     @cached_property

@@ -52,7 +52,8 @@ def postgres_url(name: str, *, fresh: bool) -> str:
 def endpoint(*, request_ms: float = 0, text_ms: float = 0, dimensions: int = 32) -> Iterator[str]:
     """Run the fake endpoint for as long as the block lasts; gives its base URL."""
     command = [
-        str(environment(HARNESS, STATE / "venvs" / "harness")), str(HERE / "endpoint.py"), f"--delay-ms-request={request_ms}", f"--delay-ms-text={text_ms}",
+        str(environment(HARNESS, STATE / "venvs" / "harness")), str(HERE / "endpoint.py"),
+        f"--delay-ms-request={request_ms}", f"--delay-ms-text={text_ms}",
         f"--dimensions={dimensions}", "--port=0",
     ]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

@@ -129,11 +129,7 @@ def sections(blocks: list[Block]) -> Iterator[tuple[str, list[Block]]]:
     Yields:
         The text of each heading, with the blocks that follow it.
     """
-    starts = [
-        position
-        for position, block in enumerate(blocks)
-        if block.kind == "heading" and block.level == 1
-    ]
+    starts = [position for position, block in enumerate(blocks) if block.kind == "heading" and block.level == 1]
     for start, end in zip(starts, [*starts[1:], len(blocks)], strict=True):
         yield blocks[start].text, blocks[start + 1 : end]
 

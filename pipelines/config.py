@@ -167,7 +167,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> C
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506  # A safe loader.
     except FileNotFoundError:
         raise ConfigurationError(
             f"There is no {path}; run suimon from the project's folder, or name the file in {CONFIG_VARIABLE}."
@@ -182,6 +182,18 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ConfigurationError(f"{path.name} must be a mapping with the key `collections`.")
     return content
+
+
+class _Loader(yaml.SafeLoader):
+    """A safe loader that refuses a key that stands twice: the second would silently win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen and key.value != "<<":
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key.value} stands twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -202,9 +214,9 @@ def _fill(node: Any, environ: Mapping[str, str], where: str) -> Any:
 
     def substitute(match: re.Match[str]) -> str:
         name, default = match.groups()
-        if name in environ:
+        if environ.get(name) or (name in environ and default is None):
             return environ[name]
-        if default is not None:
+        if default is not None:  # As in a shell: also where the variable is empty.
             return str(default)
         raise ConfigurationError(f"{where} needs the environment variable {name}; set it, or put it into .env.")
 
@@ -231,6 +243,8 @@ def _sentence(error: ValidationError, file: str) -> str:
 def _problems(error: ValidationError) -> Iterator[str]:
     for problem in error.errors(include_url=False, include_input=False):
         location = tuple(str(part) for part in problem["loc"])
+        while location and location[-1] in _TYPE_TAGS:  # pydantic names the members of a union as if they were keys.
+            location = location[:-1]
         where = ".".join(location) or "the file"
         if problem["type"] == "extra_forbidden":
             known = _known_keys(location[:-1])
@@ -242,6 +256,9 @@ def _problems(error: ValidationError) -> Iterator[str]:
         else:
             message = str(problem["msg"]).removeprefix("Value error, ")
             yield f"{where}: {message[0].lower()}{message[1:]}."
+
+
+_TYPE_TAGS = {"str", "int", "bool", "dict[str,str]"}
 
 
 def _known_keys(location: tuple[str, ...]) -> list[str]:

@@ -52,7 +52,7 @@ def make_plan(bench: Workbench, name: str) -> Plan:
         SourceUnavailable: it could not be listed.
     """
     plan = Plan(name)
-    with bench.database.connect() as session, bench.database.connect() as reader:
+    with bench.database_as_it_is.connect() as session, bench.database_as_it_is.connect() as reader:
         rows = session.records("refresh/read_collection", {"name": name})
         collection_id = rows[0]["collection_id"] if rows else 0
         params = {"collection_id": collection_id}

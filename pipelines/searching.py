@@ -63,10 +63,10 @@ def search(bench: Workbench, words: str, *, k: int = 5, collection: str | None =
     """
     if not 1 <= k <= LARGEST_K:
         raise ConfigurationError(f"k is {k}; ask for 1 to {LARGEST_K} passages.")
-    with bench.database.connect("reader") as session:
+    with bench.database_as_it_is.connect("reader") as session:
         space = live_space(session)
     vector = literal(embed_question(bench, space, words))
-    with bench.database.connect("reader") as session:
+    with bench.database_as_it_is.connect("reader") as session:
         found = _nearest(session, space, vector, k, collection, exact=False)
         return found if len(found) == k else _nearest(session, space, vector, k, collection, exact=True)
 

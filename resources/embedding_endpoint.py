@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import binascii
+import json
+import os
 import random
 import ssl
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -38,6 +42,8 @@ REFUSALS = frozenset({400, 413, 422})
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 ATTEMPT_SECONDS = 60.0
+SHORTEST, LONGEST = 1e-6, 1e15
+"""Length of a vector outside which no model's answer is believed: zero vectors vanish from a cosine index."""
 
 
 @dataclass(frozen=True)
@@ -101,20 +107,24 @@ class EmbeddingEndpoint:
 
         parts = urlsplit(self.base_url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ConfigurationError(f"base_url {self.base_url!r} is no address; write it as https://host/v1.")
-        client = openai.DefaultAsyncHttpxClient(trust_env=not _is_loopback(parts.hostname), verify=_certificates())
+            raise ConfigurationError("base_url of the space is no address; write it as https://host/v1.")
+        # A redirect would carry texts to a server that nobody declared.
+        client = openai.DefaultAsyncHttpxClient(
+            trust_env=not _is_loopback(parts.hostname), verify=_certificates(), follow_redirects=False
+        )
         # Explicit values everywhere: the client would otherwise take keys, organisations and addresses that
         # merely happen to be in the environment.
-        self._client = openai.AsyncOpenAI(
-            base_url=self.base_url,
-            api_key=self._api_key or "none",
-            organization="",
-            project="",
-            max_retries=0,
-            timeout=ATTEMPT_SECONDS,
-            http_client=client,
-            default_headers={"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()},  # type: ignore[dict-item]
-        )
+        with _without_custom_headers():
+            self._client = openai.AsyncOpenAI(
+                base_url=self.base_url,
+                api_key=self._api_key or "none",
+                organization="",
+                project="",
+                max_retries=0,
+                timeout=ATTEMPT_SECONDS,
+                http_client=client,
+                default_headers={"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()},  # type: ignore[dict-item]
+            )
         return self
 
     async def __aexit__(
@@ -172,10 +182,7 @@ class EmbeddingEndpoint:
                 timeout=max(0.1, min(ATTEMPT_SECONDS, deadline - time.monotonic())),
                 **further,
             )
-            body = (
-                await asyncio.to_thread(answer.http_response.json) if len(texts) > 256 else answer.http_response.json()
-            )
-            return read_answer(body, len(texts))
+            return read_answer(_decode(answer.http_response.content), len(texts))
         except openai.APIStatusError as error:
             raise self._classify(error) from None
         except openai.APIConnectionError as error:
@@ -219,6 +226,18 @@ class _Retry(Exception):  # Never leaves this module.
         self.why = why
 
 
+@contextmanager
+def _without_custom_headers() -> Iterator[None]:
+    """Hide the one setting of the client that nothing but the environment can give or take away."""
+    name = "OPENAI_CUSTOM_HEADERS"
+    found = os.environ.pop(name, None)
+    try:
+        yield
+    finally:
+        if found is not None:
+            os.environ[name] = found
+
+
 @cache
 def _certificates() -> ssl.SSLContext:
     """Read the certificates of the machine once a process: that takes longer than a small request."""
@@ -244,6 +263,13 @@ def _pause(after: float | None, attempt: int) -> float:
     return backoff * (0.5 + random.random() / 2)  # Jitter, not a secret.
 
 
+def _decode(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        raise ValueError("an answer that is not JSON") from None
+
+
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Read Retry-After in its three forms: milliseconds, seconds, a date."""
     try:
@@ -261,7 +287,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def read_answer(body: Any, expected: int) -> Embedded:
-    """Take an answer apart and doubt it.
+    """Take an answer apart and doubt it; what a doubt says holds nothing of the answer.
 
     Args:
         body: the decoded JSON.
@@ -270,33 +296,44 @@ def read_answer(body: Any, expected: int) -> Embedded:
     Raises:
         ValueError: count, indices, dimensions or numbers are not what they must be.
     """
-    if not isinstance(body, dict) or not isinstance(body.get("data"), list):
-        raise ValueError("an answer without data")  # noqa: TRY004  # All doubts are one kind.
+    try:
+        return _read(body, expected)
+    except (AttributeError, KeyError, TypeError, OverflowError, binascii.Error):
+        raise ValueError("an answer of another shape") from None
+
+
+def _read(body: Any, expected: int) -> Embedded:
     data = body["data"]
-    if len(data) != expected:
-        raise ValueError(f"{len(data)} vectors for {expected} inputs")
-    places = [item.get("index") for item in data]
-    if sorted(place for place in places if isinstance(place, int)) != list(range(expected)):
+    if not isinstance(data, list) or len(data) != expected:
+        raise ValueError("an answer whose vectors do not match the inputs")
+    places = [item["index"] for item in data]
+    if any(type(place) is not int for place in places) or sorted(places) != list(range(expected)):
         raise ValueError("indices that are no permutation of the inputs")
     rows: list[Vectors] = [np.empty(0, np.float32)] * expected
     for place, item in zip(places, data, strict=True):
-        rows[place] = _vector(item.get("embedding"))
-    if len({len(row) for row in rows}) != 1 or len(rows[0]) == 0:
+        rows[place] = _vector(item["embedding"])
+    if len({row.shape for row in rows}) != 1 or rows[0].ndim != 1 or len(rows[0]) == 0:
         raise ValueError("vectors of differing dimensions")
     vectors = np.stack(rows)
     if not np.isfinite(vectors).all():
         raise ValueError("a vector that is not finite")
-    if not (np.linalg.norm(vectors, axis=1) > 1e-6).all():
-        raise ValueError("a vector of length zero")
+    with np.errstate(over="ignore"):
+        norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    if not ((norms > SHORTEST) & (norms < LONGEST)).all():
+        raise ValueError("a vector of no plausible length")
     usage = body.get("usage")
     tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
-    return Embedded(vectors, tokens if isinstance(tokens, int) else 0, str(body.get("model") or ""))
+    return Embedded(vectors, max(0, tokens) if type(tokens) is int else 0, str(body.get("model") or ""))
 
 
 def _vector(value: Any) -> Vectors:
     """Decode one vector: base64 of little-endian float32, or a list of numbers from a server that ignores it."""
     if isinstance(value, str):
-        return np.frombuffer(base64.b64decode(value, validate=True), dtype="<f4")
-    if isinstance(value, list):
-        return np.asarray(value, dtype=np.float32)
+        try:
+            return np.frombuffer(base64.b64decode(value, validate=True), dtype="<f4")
+        except ValueError:
+            raise ValueError("an embedding that is not base64 of numbers") from None
+    if isinstance(value, list) and all(type(number) in {int, float} for number in value):
+        with np.errstate(over="ignore"):
+            return np.asarray(value, dtype=np.float64).astype(np.float32)
     raise ValueError("an embedding that is neither base64 nor numbers")

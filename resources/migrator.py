@@ -51,7 +51,13 @@ def read_state(database: Database) -> SchemaState:
         ConfigurationError: an applied migration was altered, or is unknown to this version.
     """
     with database.connect(role=None) as session:
-        return _state(session)
+        try:
+            return _state(session)
+        except psycopg.errors.InsufficientPrivilege:
+            raise ConfigurationError(
+                f"This login may not see the schema; have an administrator GRANT {database.role('pipeline')} (to "
+                f"refresh) and {database.role('reader')} (to search) TO it."
+            ) from None
 
 
 def migrate(database: Database) -> SchemaState:
@@ -136,7 +142,8 @@ def _bootstrap(session: Session) -> None:
     except psycopg.errors.InsufficientPrivilege as error:
         raise ConfigurationError(
             f"This login may not set the database up ({str(error).splitlines()[0]}); run `suimon migrate` once as a "
-            "user with CREATEROLE and CREATE on the database."
+            "superuser, or as a user with CREATEROLE and CREATE on the database in which a superuser has already run "
+            "CREATE EXTENSION vector."
         ) from None
 
 

@@ -77,6 +77,7 @@ class Outcome:
 class _Worker:
     process: Any
     pipe: connection.Connection
+    memory_mb: int
     task: Task | None = None
     started: float = 0.0
     served: int = 0
@@ -149,9 +150,10 @@ class ParserPool:
                 self._end(worker)
 
     def _idle(self, memory_mb: int) -> _Worker | None:
-        for worker in self._workers:
-            if worker.task is None:
+        for worker in [worker for worker in self._workers if worker.task is None]:
+            if worker.memory_mb == memory_mb and worker.process.is_alive():
                 return worker
+            self._end(worker)
         if len(self._workers) < self.processes:
             worker = self._start(memory_mb)
             self._workers.append(worker)
@@ -166,7 +168,7 @@ class ParserPool:
         )
         process.start()
         theirs.close()
-        return _Worker(process, ours)
+        return _Worker(process, ours, memory_mb)
 
     def _collect(self, busy: list[_Worker], seconds: float) -> Iterator[Outcome]:
         nearest = min(worker.started for worker in busy) + seconds - time.monotonic()
@@ -263,7 +265,7 @@ def _describe(error: Exception) -> str:
 
 
 def _refuse_network(event: str, _arguments: tuple[Any, ...]) -> None:
-    if event in {"socket.connect", "socket.getaddrinfo", "socket.bind"}:
+    if event.startswith("socket.") and event != "socket.__new__":
         raise PermissionError("a parser may not use the network")
 
 

@@ -4,6 +4,7 @@ Writes the state file, runs the command, and ends it when told to, or when the s
 belongs to another guard. Imports the standard library only, so that it is small and starts at once.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -40,7 +41,8 @@ def main(arguments: list[str]) -> int:
     """Guard one command until it ends or is not wanted any more."""
     state, token, port, command = Path(arguments[0]), arguments[1], int(arguments[2]), arguments[3:]
     _write(state, token, port)
-    child = subprocess.Popen(command, preexec_fn=_die_with_guard)  # noqa: PLW1509  # Single-threaded here.
+    # A group of its own: what the child starts ends with it.
+    child = subprocess.Popen(command, preexec_fn=_die_with_guard, process_group=0)  # noqa: PLW1509  # One thread.
     signal.signal(signal.SIGTERM, lambda *_: child.terminate())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     while True:
@@ -56,6 +58,8 @@ def main(arguments: list[str]) -> int:
                     child.kill()
                     code = child.wait()
                 break
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGTERM)
     if _owned(state, token):
         state.unlink(missing_ok=True)
     return code

@@ -48,7 +48,7 @@ class Service:
         """Whether the guard still runs, and is no stranger with the same number."""
         try:
             return self.token in psutil.Process(self.pid).cmdline()
-        except psutil.Error:
+        except (psutil.Error, ValueError, OverflowError):
             return False
 
 
@@ -80,7 +80,7 @@ class Services:
         try:
             state = json.loads(self._state(name).read_text(encoding="utf-8"))
             service = Service(name, int(state["pid"]), int(state["port"]), str(state["token"]))
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             return None
         return service if service.alive else None
 

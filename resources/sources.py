@@ -80,6 +80,16 @@ class Globs:
         return any(glob.match(uri) for glob in self._include) and not any(glob.match(uri) for glob in self._exclude)
 
 
+def _is_left_out(name: str) -> bool:
+    """Say whether a name is hidden, or a lock file that an office program left."""
+    return name.startswith((".", "~$"))
+
+
+def _readable(name: str) -> str:
+    r"""Write a file name as UTF-8; bytes that are none become \xNN."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
 class LocalFolder:
     """Files below a folder. Hidden files and symbolic links are left out."""
 
@@ -87,7 +97,6 @@ class LocalFolder:
         """Remember the folder; nothing is read yet."""
         self.root = root
         self.globs = globs
-        self._undecodable: dict[str, str] = {}
 
     def list(self) -> Iterator[Entry]:
         """Yield the files by uri.
@@ -110,30 +119,32 @@ class LocalFolder:
     def _walk(self, folder: str, prefix: str) -> Iterator[Entry]:
         with os.scandir(folder) as found:
             # A folder sorts as its name with a slash: then the uris come out in order by code point.
-            entries = sorted((e.name + "/" if e.is_dir(follow_symlinks=False) else e.name, e) for e in found)
+            entries = sorted(
+                ((_readable(e.name) + ("/" if e.is_dir(follow_symlinks=False) else ""), e) for e in found),
+                key=lambda pair: pair[0],
+            )
         for name, entry in entries:
-            if name.startswith((".", "~$")):
+            if _is_left_out(name):
                 continue
             if name.endswith("/"):
                 yield from self._walk(entry.path, prefix + name)
                 continue
-            seen = entry.stat(follow_symlinks=False)
-            uri = self._uri(prefix + name)
+            try:
+                seen = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue  # Removed since the folder was read.
+            uri = prefix + name
             if stat.S_ISREG(seen.st_mode) and self.globs.match(uri):
                 stamp = f"{seen.st_mtime_ns}-{seen.st_ctime_ns}-{seen.st_size}-{seen.st_ino}"
                 yield Entry(uri, stamp, seen.st_size, max(seen.st_mtime_ns, seen.st_ctime_ns))
 
-    def _uri(self, path: str) -> str:
-        try:
-            path.encode()
-        except UnicodeEncodeError:
-            uri = os.fsencode(path).decode("utf-8", "backslashreplace")
-            self._undecodable[uri] = path
-            return uri
-        return path
-
     def _path(self, uri: str) -> Path:
-        return self.root / self._undecodable.get(uri, uri)
+        r"""Find the file behind a uri; one whose name is not UTF-8 has its odd bytes written as \xNN."""
+        path = self.root / uri
+        if path.exists() or "\\x" not in uri:
+            return path
+        name = re.sub(rb"\\x([0-9a-f]{2})", lambda match: bytes.fromhex(match[1].decode()), uri.encode())
+        return self.root / os.fsdecode(name)
 
     def open(self, uri: str) -> BinaryIO:
         """Open a file without following a link that took its place."""
@@ -179,7 +190,7 @@ class FileSystem:
             ) from error
         for path, info in sorted(found.items()):
             uri = path.removeprefix(root)
-            hidden = any(part.startswith(".") for part in uri.split("/"))
+            hidden = any(map(_is_left_out, uri.split("/")))
             if not hidden and not uri.endswith("/") and self.globs.match(uri):
                 yield _remote_entry(uri, info)
 

@@ -71,6 +71,33 @@ def test_the_old_version_stays_visible_while_the_new_one_is_in_quarantine(
     ]
 
 
+def test_a_quarantined_document_is_tried_again_when_a_person_asks(
+    bench: Workbench, corpus: Path, database: Database
+) -> None:
+    write(corpus, "blank.txt", " ")
+    refresh(bench)
+    assert not refresh(bench).changed
+    bench.retry = True
+    assert refresh(bench).audits["elements"]
+    assert rows(database, "SELECT reason, attempts, retry FROM corpus.quarantine", role=None) == [("no_text", 2, False)]
+
+
+def test_a_document_that_could_not_be_fetched_is_not_forgotten(
+    bench: Workbench, corpus: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refresh(bench)
+    write(corpus, "late.txt", "This one comes late.\n")
+
+    def gone(*_: object) -> object:
+        raise OSError("the network share went away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("resources.sources.LocalFolder.fetch", gone)
+        assert refresh(bench).reports["elements"].counts["deferred"] == 1
+    refresh(bench)
+    assert rows(database, "SELECT count(*) FROM search.chunks WHERE uri = 'late.txt'") == [(1,)]
+
+
 def test_too_many_quarantined_documents_stop_the_publish(bench: Workbench, corpus: Path, database: Database) -> None:
     for number in range(4):
         write(corpus, f"bad{number}.bin", bytes([0, 1, 2, number]) * 50)

@@ -84,7 +84,7 @@ KNOWN = {
     "visitor-guide.html": ["The sluice gate has stood at the mouth of the Sasane River since 1968."],
     "よくある質問.html": ["50秒と10秒をくり返すサイレンは、これから水を流すという合図で"],
     "mg-204-maintenance-manual.pdf": ["MG-204 is a vertical roller gate."],
-    "定期点検報告書_令和8年春.pdf": ["水瀬水門管理所 設備係。", "底部水密ゴムが最大9 mm摩耗"],
+    "定期点検報告書_令和8年春.pdf": ["水瀬水門管理所設備係。", "底部水密ゴムが最大9 mm摩耗"],
     "school-tour-handbook.docx": ["For teachers of grades 3 to 6 and for our guides."],
     "停電時対応要領.docx": ["商用電源が止まったときに、当直員がとる行動を時間の順に示す。"],
     "budget-fy2026.xlsx": ["Item | FY2025 actual | FY2026 budget | Remark", "Staff (14 posts) | 48200000 | 49600000"],
@@ -178,8 +178,8 @@ def test_heading_levels_of_a_word_document_are_those_of_its_styles(parse: Parse,
     [
         ("| part | 在庫 |\n|---|---|\n| bolt M8 | 3 |\n| seal | 4 |\n", "md"),
         (
-            "<table><tr><th>part</th><th>在庫</th></tr><tr><td>bolt\n M8</td><td>3</td></tr>"
-            "<tr><td>seal</td><td>4</td></tr></table>",
+            """<table><tr><th>part</th><th>在庫</th></tr><tr><td>bolt
+            M8</td><td>3</td></tr><tr><td>seal</td><td>4</td></tr></table>""",
             "html",
         ),
         ("part,在庫\nbolt M8,3\nseal,4\n", "csv"),

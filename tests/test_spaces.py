@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -316,42 +314,3 @@ def test_a_text_that_two_collections_share_is_embedded_once(
     assert endpoint.texts == ["The weir is closed for repairs."]
     seen = rows(database, "SELECT DISTINCT uri FROM search.chunks WHERE collection = 'copies' ORDER BY uri")
     assert [uri for (uri,) in seen] == ["copy.md", "own.txt"]
-
-
-def test_a_text_that_two_collections_share_is_embedded_once_also_when_they_are_refreshed_at_once(
-    shared: Workbench, endpoint: EmbeddingServer
-) -> None:
-    # The space and its table are there, and both collections cut, before the two meet.
-    prepare(shared, "notes")
-    for name in ("notes", "copies"):
-        write(Path(shared.collection(name).source), "twin.txt", "Both collections hold this line.\n")
-        prepare(shared, name, ("documents", "elements", "chunks"))
-    endpoint.forget()
-    another = replace(shared, keepers={})
-    failures: list[BaseException] = []
-    met = threading.Event()
-
-    def other() -> None:
-        try:
-            prepare(another, "copies", ("vectors",))
-        except BaseException as error:  # Handed to the test's own thread.
-            failures.append(error)
-
-    thread = threading.Thread(target=other)
-
-    def hold(text: str) -> bool:
-        """Keep the first request open until the other refresh asks for the same, or has had its chance."""
-        if "Both collections" in text:
-            if not thread.ident:
-                thread.start()
-                met.wait(3)
-            else:
-                met.set()
-        return False
-
-    endpoint.refuses = hold
-    prepare(shared, "notes", ("vectors",))
-    thread.join(60)
-    assert not thread.is_alive()
-    assert failures == []
-    assert endpoint.texts.count("Both collections hold this line.") == 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import pairwise, takewhile
 
 import regex
 
@@ -70,13 +70,14 @@ def chunk(text: str, elements: Sequence[Element], settings: Chunking, count: Cou
         count: tokens of a text, by the space's own tokenizer.
     """
     units = list(_units(text, elements, settings, count))
-    return [_finish(text, run, settings, count) for run in _runs(units, settings)]
+    return [_finish(text, run, settings, count) for run in _runs(text, units, settings, count)]
 
 
 def _units(text: str, elements: Sequence[Element], settings: Chunking, count: Count) -> Iterator[_Unit]:
     """Walk the elements with the headings above each; cut what is longer than a chunk."""
     room = settings.max_tokens - (int(settings.max_tokens * HEADING_SHARE) if settings.heading_path else 0)
     above: list[tuple[int, str]] = []
+    waiting = 0
     for element in elements:
         body = text[element.start : element.end]
         if element.level:
@@ -84,32 +85,49 @@ def _units(text: str, elements: Sequence[Element], settings: Chunking, count: Co
                 above.pop()
         path = tuple(heading for _, heading in above)
         tokens = count(body)
-        if tokens <= room:
+        # Headings just above have to find room in the first piece, or they would stand alone.
+        left = max(room // 2, room - waiting)
+        if tokens <= left:
             yield _Unit(element.start, element.end, tokens, element.page, element.level, path)
         else:
-            for start, end, size in split(body, room, count):
+            for start, end, size in split(body, left, count):
                 yield _Unit(element.start + start, element.start + end, size, element.page, element.level, path)
+        waiting = waiting + tokens + 1 if element.level else 0
         if element.level:
             above.append((element.level, " ".join(body.split())))
 
 
-def _runs(units: Sequence[_Unit], settings: Chunking) -> Iterator[list[_Unit]]:
+def _runs(text: str, units: Sequence[_Unit], settings: Chunking, count: Count) -> Iterator[list[_Unit]]:
     """Gather units into chunks: full enough, not too full, and not across a heading if that can be helped."""
     run: list[_Unit] = []
-    size = 0
     for unit in units:
-        room = settings.max_tokens - (_path_room(settings) if run and run[0].path else 0)
-        full = size + unit.tokens + 1 > room
-        opens = unit.level > 0 and not all(member.level for member in run) and size >= settings.min_tokens
-        if run and (full or opens):
-            run, held_back = _without_trailing_headings(run)
-            yield run
-            run = held_back
-            size = sum(member.tokens + 1 for member in run)
+        while run and _begins(text, run, unit, settings, count):
+            finished, run = _without_trailing_headings(run)
+            yield finished
         run.append(unit)
-        size += unit.tokens + 1
     if run:
         yield run
+
+
+def _begins(text: str, run: Sequence[_Unit], unit: _Unit, settings: Chunking, count: Count) -> bool:
+    """Say whether a unit has to begin a new chunk."""
+    size = _size(text, run, count)
+    room = settings.max_tokens - (_path_room(settings) if run[0].path else 0)
+    if _size(text, [*run, unit], count) > room:
+        return True
+    if not unit.level or all(member.level for member in run):
+        return False
+    section = next((member.path for member in reversed(run) if member.level), run[-1].path[:-1])
+    elsewhere = unit.path[: len(section)] != section
+    return elsewhere or size >= settings.min_tokens
+
+
+def _size(text: str, run: Sequence[_Unit], count: Count) -> int:
+    """Return the tokens of a run: of its units, and of what lies between them."""
+    gaps = (text[one.end : other.start] for one, other in pairwise(run))
+    return sum(unit.tokens for unit in run) + sum(
+        1 if len(gap) <= len(BODY_SEPARATOR) else count(gap) + 1 for gap in gaps
+    )
 
 
 def _path_room(settings: Chunking) -> int:
@@ -130,14 +148,23 @@ def _finish(text: str, run: Sequence[_Unit], settings: Chunking, count: Count) -
     start, end = run[0].start, run[-1].end
     path = run[0].path
     body = text[start:end]
-    tokens = sum(unit.tokens for unit in run) + len(run) - 1
+    tokens = _size(text, run, count)
     prefix = ""
     if settings.heading_path and path:
         prefix, prefix_tokens = _prefix(path, _path_room(settings), count)
         tokens += prefix_tokens
     pages = tuple(sorted({unit.page for unit in run if unit.page is not None}))
-    own = tuple(" ".join(text[unit.start : unit.end].split()) for unit in takewhile(_is_heading, run))
-    return Chunk(start, end, prefix + body, len(prefix), tokens, pages, path + own)
+    return Chunk(start, end, prefix + body, len(prefix), tokens, pages, path + _own_headings(text, run))
+
+
+def _own_headings(text: str, run: Sequence[_Unit]) -> tuple[str, ...]:
+    """Return the headings that a chunk begins with, without one that its successor closed."""
+    own: list[_Unit] = []
+    for unit in takewhile(_is_heading, run):
+        while own and own[-1].level >= unit.level:
+            own.pop()
+        own.append(unit)
+    return tuple(" ".join(text[unit.start : unit.end].split()) for unit in own)
 
 
 def _is_heading(unit: _Unit) -> bool:
@@ -156,7 +183,7 @@ def _prefix(path: Sequence[str], room: int, count: Count) -> tuple[str, int]:
 
 _BREAKS = (
     re.compile(r"\n+"),
-    re.compile(r"(?<=[。！？])[」』）”’\"')\]]*|(?<=[.!?])[\"')\]”’]*\s+"),
+    re.compile(r"(?<=[。！？])[。！？」』）”’\"')\]]*|(?<=[.!?])[\"')\]”’]*\s+"),
     re.compile(r"(?<=[、，；;：:,])\s*|\s+"),
 )
 """Where a text may be cut, best first: line, sentence, clause or word."""
@@ -189,9 +216,11 @@ def _split(text: str, start: int, end: int, room: int, count: Count, rank: int) 
     gathered: tuple[int, int, int] | None = None
     for piece_start, piece_end in _pieces(text, start, end, _BREAKS[rank]):
         size = count(text[piece_start:piece_end])
-        if gathered is not None and gathered[2] + size + 1 <= room:
-            gathered = (gathered[0], piece_end, gathered[2] + size + 1)
-            continue
+        if gathered is not None and gathered[2] + size <= room:
+            together = count(text[gathered[0] : piece_end])
+            if together <= room:
+                gathered = (gathered[0], piece_end, together)
+                continue
         if gathered is not None:
             yield gathered
             gathered = None

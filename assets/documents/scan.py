@@ -166,10 +166,11 @@ def detect_format(head: bytes, name: str, stream: BinaryIO) -> str:
         return "txt"
     if _is_binary(head):
         return UNKNOWN
-    start = head.lstrip()[:256].lower()
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:256].lower()
     if start.startswith((b"<!doctype html", b"<html")):
         return "html"
-    suffix = name.rsplit(".", 1)[-1].lower() if "." in name else "txt"
+    base = name.rsplit("/", 1)[-1]
+    suffix = base.rsplit(".", 1)[-1].lower() if "." in base else "txt"
     return _BY_SUFFIX.get(suffix, UNKNOWN)
 
 
@@ -189,5 +190,6 @@ def _office_format(stream: BinaryIO) -> str:
 def _is_binary(head: bytes) -> bool:
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return False
-    control = sum(head.count(byte) for byte in range(9)) + head.count(b"\x0e")
+    # ESC opens the sequences of ISO-2022-JP; 9 to 13 are blanks.
+    control = sum(head.count(byte) for byte in (*range(9), *range(14, 27), *range(28, 32)))
     return control > len(head) * 0.05

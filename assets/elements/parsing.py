@@ -169,6 +169,8 @@ def assemble(found: Iterable[Any], format: str) -> Parsed:  # noqa: A002
         html = getattr(item.metadata, "text_as_html", None)
         raw = table_text(html) if html and item.category == "Table" else item.text
         text = cleaner.clean(raw or "")
+        if format == "pdf":
+            text = _BROKEN_JAPANESE.sub("", text)
         if not text:
             continue
         if pieces:
@@ -190,6 +192,11 @@ def assemble(found: Iterable[Any], format: str) -> Parsed:  # noqa: A002
         counters={"stripped": cleaner.stripped, "replaced": whole.count("\ufffd")},
     )
 
+
+_JAPANESE = "ぁ-んァ-ヶー一-龠々、。「」"
+_BROKEN_JAPANESE = re.compile(f"(?<=[{_JAPANESE}]) (?=[{_JAPANESE}])")
+"""The blank that takes the place of a line's end in print. Between Japanese characters it means nothing; the rare
+blank that somebody set there goes with it."""
 
 PROSE_CHARACTERS = 40
 
@@ -219,8 +226,10 @@ def heading_level(category: str, depth: int | None, text: str, format: str) -> i
     """
     if category != "Title":
         return 0
-    if format in {"md", "html", "docx", "pptx"}:
+    if format in {"md", "html", "docx"}:
         return depth + 1 if depth is not None else 0
+    if format == "pptx":  # A bullet below the first level is called a title, too.
+        return 1 if depth == 0 else 0
     if format == "pdf" and len(text) <= 80 and "\n" not in text and not _SENTENCE_END.search(text):
         return 1 if _HEADING_START.match(text) else 0
     return 0
@@ -247,6 +256,11 @@ def decode(content: bytes) -> str:
     for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
         if content.startswith(mark):
             return content.decode(encoding, "replace")
+    if b"\x1b$" in content or b"\x1b(J" in content:  # ISO-2022-JP is made of ASCII bytes, and would pass as UTF-8.
+        try:
+            return content.decode("iso2022_jp")
+        except UnicodeDecodeError:
+            pass
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -41,10 +41,10 @@ def run(refresh: Refresh) -> StageReport:
         with refresh.writing():
             _pass_gate(refresh, space, suites)
             counts = _flip(refresh)
-            refresh.session.execute("publication/mark_converged", refresh.params | {"fingerprint": refresh.fingerprint})
+            _mark_converged(refresh)
     except _NothingToMove:
         with refresh.writing():
-            refresh.session.execute("publication/mark_converged", refresh.params | {"fingerprint": refresh.fingerprint})
+            _mark_converged(refresh)
         return report
     except GateClosed as closed:
         _record_verdict(refresh, closed.args[1] if len(closed.args) > 1 else {})
@@ -53,6 +53,13 @@ def run(refresh: Refresh) -> StageReport:
     report.counts |= counts
     report.changed = True
     return report
+
+
+def _mark_converged(refresh: Refresh) -> None:
+    """Let the next refresh stop early, unless a document is still waiting to be read or cut."""
+    waiting = refresh.session.record("status/count_waiting", refresh.params)
+    if not any(waiting.values()):
+        refresh.session.execute("publication/mark_converged", refresh.params | {"fingerprint": refresh.fingerprint})
 
 
 def _suites(refresh: Refresh, space: KnownSpace) -> dict[str, int]:

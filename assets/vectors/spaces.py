@@ -19,6 +19,9 @@ VECTOR_DIMENSIONS = 2000
 
 UNIT_TOLERANCE = 0.01
 
+SMALLEST_LIMIT = 64
+"""Tokens below which a model that reads no more is of no use."""
+
 FIRST_CONTACT_SECONDS = 15.0
 """How long an endpoint that was never used may take to answer one short input."""
 
@@ -176,10 +179,12 @@ async def _max_inputs(endpoint: EmbeddingEndpoint, space: Space) -> int:
 async def _token_limit(endpoint: EmbeddingEndpoint, space: Space) -> int:
     """Return how much of a long input counts: change only its tail and see whether the vector changes."""
     limit = space.token_limit
-    while limit >= 64:
+    smallest = min(SMALLEST_LIMIT, limit)
+    while limit >= smallest:
         # One word is at least one token in every vocabulary, and these are one in the common ones.
-        body = "water " * (limit - 40)
-        texts = [space.passage_prefix + body + tail for tail in ("gate " * 8, "music " * 8)]
+        tail = max(1, min(8, limit // 8))
+        body = "water " * (limit - 40 if limit >= 128 else limit // 2)
+        texts = [space.passage_prefix + body + word * tail for word in ("gate ", "music ")]
         try:
             answer = await endpoint.embed(texts, space.model, space.dimensions)
         except InputRefused:

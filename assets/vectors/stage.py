@@ -14,7 +14,7 @@ from assets.refresh import Refresh, StageReport
 from assets.vectors.batching import Text, halves, pack
 from assets.vectors.spaces import UNIT_TOLERANCE, KnownSpace, ensure_space
 from resources.embedding_endpoint import Embedded, EmbeddingEndpoint, InputRefused, Vectors
-from resources.errors import EndpointRefused
+from resources.errors import ConfigurationError, EndpointRefused
 
 
 @dataclass
@@ -46,6 +46,7 @@ def run(refresh: Refresh) -> StageReport:
     if refresh.converged:
         return report
     space = ensure_space(refresh.bench, refresh.session)
+    _fits(refresh, space)
     tally = _Tally()
     params = refresh.params | {"space_id": space.space_id}
     tally.total = refresh.session.record("vectors/count_unembedded", params, vectors=space.table)["texts"]
@@ -60,6 +61,21 @@ def run(refresh: Refresh) -> StageReport:
     }
     report.changed = tally.total > 0
     return report
+
+
+def _fits(refresh: Refresh, space: KnownSpace) -> None:
+    """Make sure that the model reads a chunk to its end.
+
+    Raises:
+        ConfigurationError: it was seen to read less.
+    """
+    longest = refresh.settings.chunking.max_tokens
+    if longest > space.token_limit:
+        raise ConfigurationError(
+            f"chunking.max_tokens of {refresh.name} is {longest}, but the endpoint was seen to read only "
+            f"{space.token_limit} tokens of an input and to ignore the rest; set it to at most {space.token_limit}, or "
+            "serve the model with a longer context."
+        )
 
 
 def _embed_waiting(refresh: Refresh, space: KnownSpace, tally: _Tally) -> None:

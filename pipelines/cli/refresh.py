@@ -19,8 +19,15 @@ from pipelines.workbench import make_workbench
 @click.argument("collections", nargs=-1)
 @click.option("--accept-deletions", is_flag=True, help="Let documents go that vanished from the source, however many.")
 @click.option("--rebuild", is_flag=True, help="Parse and cut again what an older version had done.")
+@click.option("--retry", is_flag=True, help="Try quarantined documents again.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result for machines.")
-def refresh(collections: tuple[str, ...], accept_deletions: bool, rebuild: bool, as_json: bool) -> int:  # noqa: FBT001
+def refresh(
+    collections: tuple[str, ...],
+    accept_deletions: bool,  # noqa: FBT001
+    rebuild: bool,  # noqa: FBT001
+    retry: bool,  # noqa: FBT001
+    as_json: bool,  # noqa: FBT001
+) -> int:
     """Bring COLLECTIONS up to date now; all that are declared, if none is named."""
     config = load()
     names = list(dict.fromkeys(collections)) or list(config.declaration.collections)
@@ -30,7 +37,7 @@ def refresh(collections: tuple[str, ...], accept_deletions: bool, rebuild: bool,
     with progress_bars(wanted=not as_json) as progress, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         bench = make_workbench(config, progress)
-        bench.accept_deletions, bench.rebuild = accept_deletions, rebuild
+        bench.accept_deletions, bench.rebuild, bench.retry = accept_deletions, rebuild, retry
         try:
             runs = launch(config, bench, names)
         finally:
@@ -50,6 +57,15 @@ ORDER = (
 """Postgres sorts the keys of a jsonb; people want them in the order of the work."""
 
 
+def _phrase(name: str, count: int) -> str:
+    special = {
+        "publish_number": f"publish {count}",
+        "index_built": "index built",
+        "index_milliseconds": f"in {count} ms",
+    }
+    return special.get(name, f"{count:,} {name.replace('_', ' ')}")
+
+
 def _ordered(counts: dict[str, int]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: ORDER.index(item[0]) if item[0] in ORDER else len(ORDER))
 
@@ -62,11 +78,14 @@ def show(run: Run) -> None:
         console.print(f"[bold]{run.collection}[/]: nothing changed ({run.seconds:.1f} s)")
         return
     else:
-        console.print(f"[bold]{run.collection}[/]: published ({run.seconds:.1f} s)")
+        flipped = run.stages.get("publication", {}).get("changed", False)
+        console.print(
+            f"[bold]{run.collection}[/]: {'published' if flipped else 'nothing to publish'} ({run.seconds:.1f} s)"
+        )
     checks = list(run.checks.values())
     for stage in (name for name in STAGES if name in run.stages):
         report = run.stages[stage]
-        counts = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in _ordered(report["counts"]) if count)
+        counts = ", ".join(_phrase(name, count) for name, count in _ordered(report["counts"]) if count)
         console.print(f"  {stage:<12} {report['seconds']:>7.2f} s  {counts or 'nothing to do'}")
         for reason, count in report["quarantined"].items():
             console.print(f"  {'':<12} {'':>7}    [yellow]{count} quarantined: {reason}[/]")

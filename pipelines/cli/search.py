@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import textwrap
 
 import click
 from rich.markup import escape
@@ -14,6 +13,8 @@ from pipelines.config import load
 from pipelines.searching import embed_question, literal, live_space
 from pipelines.searching import search as find
 from pipelines.workbench import make_workbench
+
+SHOWN_CHARACTERS = 360
 
 
 @click.command()
@@ -53,9 +54,31 @@ def show(rank: int, row: dict[str, object], question: str) -> None:
         console.print(f"   [dim]{escape(path)}[/]")
     width = max(40, min(110, shutil.get_terminal_size().columns) - 4)
     text = " ".join(str(row["text"]).split())
-    shown = textwrap.shorten(text, 360, placeholder=" ...") if " " in text[:300] else text[:240]
+    shown = excerpt(text, question)
     for line in _wrap(shown, width):
         console.print("   " + _marked(line, question))
+
+
+def excerpt(text: str, question: str) -> str:
+    """Return the part of a passage that holds most of the question's words, or its beginning.
+
+    Args:
+        text: the passage on one line.
+        question: as asked.
+    """
+    size = SHOWN_CHARACTERS if text.isascii() else SHOWN_CHARACTERS // 2
+    places = [match.start() for word in _words(question) for match in re.finditer(re.escape(word), text, re.IGNORECASE)]
+    if len(text) <= size or not places:
+        return text if len(text) <= size else text[:size].rstrip() + " ..."
+    begin = max(places, key=lambda at: (sum(at <= other < at + size for other in places), -at))
+    begin = 0 if begin < size // 2 else max(text.rfind(" ", 0, begin - 20), begin - 60, 0)
+    end = "" if begin + size >= len(text) else " ..."
+    return ("... " if begin else "") + text[begin : begin + size].strip() + end
+
+
+def _words(question: str) -> set[str]:
+    """Return the words of a question that are worth marking: long ones, and runs of Japanese."""
+    return set(re.findall(r"[A-Za-z0-9-]{4,}|[一-鿿ァ-ヿ]{2,}", question))
 
 
 def _wrap(text: str, width: int) -> list[str]:
@@ -72,7 +95,7 @@ def _wrap(text: str, width: int) -> list[str]:
 
 
 def _marked(line: str, question: str) -> str:
-    words = set(re.findall(r"[A-Za-z0-9-]{4,}|[一-鿿ァ-ヿ]{2,}", question))
+    words = _words(question)
     if not words:
         return escape(line)
     pattern = re.compile("|".join(re.escape(word) for word in sorted(words, key=len, reverse=True)), re.IGNORECASE)
@@ -88,7 +111,7 @@ def _marked(line: str, question: str) -> str:
 def embed(words: tuple[str, ...]) -> None:
     """Print the vector of WORDS, as a question, as an SQL literal of the live space."""
     bench = make_workbench()
-    with bench.database.connect("reader") as session:
+    with bench.database_as_it_is.connect("reader") as session:
         space = live_space(session)
     vector = literal(embed_question(bench, space, " ".join(words)))
     click.echo(f"'{vector}'::{space['storage']}({space['dimensions']})")

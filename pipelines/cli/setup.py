@@ -104,7 +104,7 @@ def _check_schedule(where: str, collection: Collection) -> None:
         ) from None
     if collection.schedule is not None:
         try:
-            dg.ScheduleDefinition(name="checked", target="*", cron_schedule=collection.schedule)
+            dg.ScheduleDefinition(name="checked", job_name="refresh", cron_schedule=collection.schedule)
         except dg.DagsterInvalidDefinitionError:
             raise ConfigurationError(
                 f"{where}.schedule is {collection.schedule!r}, which is no cron expression; write it as '0 3 * * *'."

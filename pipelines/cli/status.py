@@ -13,7 +13,7 @@ from pipelines.workbench import local_stack, make_workbench
 from resources.postgres import ALLOW_OLD_PGVECTOR
 
 UNHEALTHY = 5
-GOOD_OUTCOMES = ("published", "unchanged")
+GOOD_OUTCOMES = ("published", "unchanged", "nothing to publish")
 
 
 @click.command()
@@ -39,7 +39,7 @@ def status(check_only: bool, as_json: bool) -> int:  # noqa: FBT001
 def read(config: Config) -> dict[str, Any]:
     """Return everything that status shows."""
     bench = make_workbench(config)
-    with bench.database.connect() as session:
+    with bench.database_as_it_is.connect() as session:
         state: dict[str, Any] = {
             "collections": session.records("status/read_collections"),
             "quarantine": session.records("status/read_quarantine"),

@@ -102,9 +102,11 @@ CREATE TABLE quarantine (
     content_hash bytea NOT NULL,
     recipe_id integer NOT NULL REFERENCES recipes,
     attempts integer NOT NULL DEFAULT 1,
+    retry boolean NOT NULL DEFAULT false,
     first_seen timestamptz NOT NULL DEFAULT now(),
     last_seen timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (document_id, stage)
 );
 COMMENT ON TABLE quarantine IS
-'Documents held back. A row counts while it names the document''s bytes and the recipe in force; never any text.';
+'Documents held back. A row counts while it names the document''s bytes and the recipe in force, and nobody asked
+to try again; it never holds any text.';

@@ -27,6 +27,7 @@ SELECT
             q.document_id = d.document_id
             AND q.content_hash = d.content_hash
             AND q.recipe_id IN (c.parse_recipe_id, c.chunk_recipe_id)
+            AND NOT q.retry
     ) AS quarantined
 FROM documents AS d
 INNER JOIN collections AS c ON d.collection_id = c.collection_id

@@ -21,4 +21,5 @@ ON CONFLICT (document_id, stage) DO UPDATE SET
     attempts = CASE WHEN held.content_hash = excluded.content_hash THEN held.attempts + 1 ELSE 1 END,
     content_hash = excluded.content_hash,
     recipe_id = excluded.recipe_id,
+    retry = false,
     last_seen = now()

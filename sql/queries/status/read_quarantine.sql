@@ -15,5 +15,6 @@ WHERE
     d.vanished_at IS null
     AND q.content_hash = d.content_hash
     AND q.recipe_id IN (c.parse_recipe_id, c.chunk_recipe_id)
+    AND NOT q.retry
 ORDER BY c.name, d.uri
 LIMIT 200
