@@ -56,7 +56,7 @@ class Lease:
         Raises:
             LeaseLost: another run took the collection over.
         """
-        params = {"collection_id": self.collection_id, "token": self.token}
+        params = {"collection_id": self.collection_id, "token": self.token, "seconds": self.seconds}
         if session.value("refresh/confirm_lease", params) is None:
             self._stopped.set()
             raise LeaseLost(

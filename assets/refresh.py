@@ -95,6 +95,7 @@ class Refresh:
         with self.session.transaction():
             self.lease.confirm(self.session)
             yield
+            self.lease.confirm(self.session)  # Lasts from now on, however long the transaction took.
 
 
 @dataclass
@@ -187,6 +188,7 @@ def open_refresh(bench: Workbench, name: str, run_id: str) -> Iterator[Refresh]:
                 )
             if bench.retry and not opened["stages"]:
                 session.execute("refresh/retry_quarantined", {"collection_id": collection_id})
+                session.execute("refresh/retry_refused", {"collection_id": collection_id})
                 session.execute("refresh/mark_unconverged", {"collection_id": collection_id})
             fingerprint = _fingerprint(bench, name, parse_id, chunk_id)
             yield Refresh(

@@ -5,6 +5,7 @@ help, progress becomes lines in the run's log, and reports become metadata.
 """
 
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 import dagster as dg
+import psycopg
 
 from assets import metadata, partitions
 from assets.auditing.suite import AuditResult, Suite
@@ -78,6 +80,14 @@ def _failures() -> Iterator[None]:
             metadata={"error": type(error).__name__, "exit code": error.exit_code},
             allow_retries=retry,
         ) from error
+    except psycopg.Error as error:  # Its message may quote a value; its traceback does not.
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        kind, state = type(error).__name__, error.sqlstate or "connection lost"
+        raise dg.Failure(
+            description=f"Postgres refused a statement ({kind}, {state}).",
+            metadata={"error": kind, "exit code": 1, "traceback": dg.MetadataValue.md(f"```\n{frames}\n```")},
+            allow_retries=isinstance(error, psycopg.OperationalError),
+        ) from None
 
 
 @contextmanager

@@ -181,7 +181,24 @@ def _apply(session: Session) -> None:
                     "INSERT INTO migrations (number, name, checksum) VALUES (%s, %s, %s)",
                     [script.number, script.name, script.checksum],
                 )
+    try:
+        _apply_objects(session)
+    except psycopg.errors.LockNotAvailable:
+        raise TransientError(
+            "A reader holds a view of Suimon for longer than the migration waits; nothing was changed, try again."
+        ) from None
+    except psycopg.errors.DependentObjectsStillExist as error:
+        raise ConfigurationError(
+            f"Something of yours depends on a view of Suimon ({error.diag.message_detail}); drop it, run "
+            "`suimon migrate`, and create it again."
+        ) from None
+
+
+def _apply_objects(session: Session) -> None:
+    """Run all objects in one transaction; readers behind a waiting DROP VIEW wait for seconds at most."""
+    connection = session.connection
     with session.transaction():
+        connection.execute("SET LOCAL lock_timeout = '5s'")
         for script in sql.objects():
             connection.execute(session.compose(script.text))
         connection.execute("DELETE FROM applied_objects")

@@ -143,7 +143,7 @@ class LocalFolder:
         path = self.root / uri
         if path.exists() or "\\x" not in uri:
             return path
-        name = re.sub(rb"\\x([0-9a-f]{2})", lambda match: bytes.fromhex(match[1].decode()), uri.encode())
+        name = re.sub(rb"\\x([89a-f][0-9a-f])", lambda match: bytes.fromhex(match[1].decode()), uri.encode())
         return self.root / os.fsdecode(name)
 
     def open(self, uri: str) -> BinaryIO:
@@ -171,7 +171,8 @@ class FileSystem:
         try:
             self._fs, self._root = fsspec.core.url_to_fs(url, **options)
         except (ImportError, ValueError) as error:
-            raise ConfigurationError(f"The source {url} cannot be opened: {error}") from None
+            reason = type(error).__name__ if "@" in url else str(error)
+            raise ConfigurationError(f"The source {shown(url)} cannot be opened: {reason}") from None
 
     def list(self) -> Iterator[Entry]:
         """Yield the files by uri.
@@ -185,7 +186,7 @@ class FileSystem:
             found: dict[str, dict[str, Any]] = self._fs.find(self._root, detail=True)
         except Exception as error:
             raise SourceUnavailable(
-                f"The source {self.url} could not be listed ({type(error).__name__}); nothing was changed. "
+                f"The source {shown(self.url)} could not be listed ({type(error).__name__}); nothing was changed. "
                 "Check the address, the network and the credentials."
             ) from error
         for path, info in sorted(found.items()):
@@ -206,6 +207,11 @@ class FileSystem:
             with self.open(uri) as remote, target.open("wb") as local:
                 shutil.copyfileobj(remote, local, 1 << 20)
             yield target
+
+
+def shown(url: str) -> str:
+    """Return an address without the user and password that it may hold."""
+    return re.sub(r"(?<=://)[^/@]*@", "", url)
 
 
 def _remote_entry(uri: str, info: dict[str, Any]) -> Entry:

@@ -149,7 +149,7 @@ def test_the_gate_does_not_trust_the_scheduler(bench: Workbench, database: Datab
 
 
 def test_vectors_that_are_all_the_same_are_not_published(
-    bench: Workbench, endpoint: EmbeddingServer, database: Database
+    bench: Workbench, corpus: Path, endpoint: EmbeddingServer, database: Database
 ) -> None:
     def collapse(proper: Answer) -> Answer:
         status, headers, body = proper
@@ -157,11 +157,35 @@ def test_vectors_that_are_all_the_same_are_not_published(
             item["embedding"] = body["data"][0]["embedding"]
         return status, headers, body
 
+    for number in range(8):
+        write(corpus, f"more{number}.txt", f"Line number {number} is about something else.\n")
     # The probe asks three times: dimensions, then batch size and truncation side by side.
     endpoint.script = [None, None, None, *[collapse] * 50]
     with pytest.raises(GateClosed, match="vectors_are_not_collapsed"):
         refresh(bench)
     assert rows(database, "SELECT count(*) FROM corpus.heads", role=None) == [(0,)]
+    endpoint.script = []  # The server is mended: the bad vectors were taken back, and are made again.
+    refresh(bench)
+    assert rows(database, "SELECT count(*) FROM corpus.heads", role=None) == [(11,)]
+
+
+def test_an_endpoint_that_refuses_everything_takes_nothing_away(
+    bench: Workbench, corpus: Path, endpoint: EmbeddingServer, database: Database
+) -> None:
+    refresh(bench)
+    for number in range(6):
+        write(corpus, f"more{number}.txt", f"Line number {number} is about something else.\n")
+    write(corpus, "tides.txt", "High tide is at seven.\n")
+    endpoint.refuses = lambda text: True
+    with pytest.raises(GateClosed, match="refused 7 of 7 texts"):
+        refresh(bench)
+    assert rows(database, "SELECT text FROM search.chunks WHERE uri = 'tides.txt'") == [
+        ("High tide is at six. Low tide is at noon.",)
+    ]
+    endpoint.refuses = lambda text: False
+    bench.retry = True
+    refresh(bench)
+    assert rows(database, "SELECT count(DISTINCT uri) FROM search.chunks") == [(9,)]
 
 
 def test_no_text_of_a_document_is_in_any_result_or_page(bench: Workbench, corpus: Path, database: Database) -> None:
@@ -183,7 +207,7 @@ def test_the_gate_opens_only_when_nothing_is_missing(
     facts = GateFacts(
         documents=60, heads=heads, vanished=vanished, vanished_share=vanished / heads if heads else 0.0, emptied=0,
         quarantined=quarantined, candidates=5, elements_without_pass=unaudited, chunk_sets_without_pass=0,
-        texts_without_vector=vectorless, vectors_without_pass=0,
+        texts_without_vector=vectorless, texts_wanted=20, texts_refused=0, vectors_without_pass=0,
     )  # fmt: skip
     limits = Limits.model_validate({})
     closed = findings(facts, limits, accept_deletions=accept)

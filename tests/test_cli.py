@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,18 @@ from tests.fakes.embedding_server import EmbeddingServer
 @pytest.fixture
 def declare(
     tmp_path: Path, corpus: Path, database: Database, endpoint: EmbeddingServer, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Any]:
+) -> Any:
     """Writes a collections.yaml for this test's database and endpoint; returns its path."""
     monkeypatch.setenv("SUIMON_STATE", str(tmp_path / "state"))
     monkeypatch.setenv("SUIMON_CONFIG", str(tmp_path / "collections.yaml"))
     monkeypatch.setenv("SUIMON_DATABASE_URL", database.dsn)
     monkeypatch.setenv("SUIMON_DAGSTER_DATABASE_URL", database.dsn)
-    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    for name in (
+        "DAGSTER_HOME",
+        "SUIMON_DAGSTER_STORAGE_URL",
+    ):  # The command sets them: noted, so that they are undone.
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
 
     def write_declaration(**changes: Any) -> Path:
         content: dict[str, Any] = {
@@ -38,8 +42,7 @@ def declare(
         return path
 
     write_declaration()
-    yield write_declaration
-    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    return write_declaration
 
 
 @pytest.mark.usefixtures("declare")

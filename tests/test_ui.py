@@ -85,8 +85,9 @@ def checkout(tmp_path: Path, endpoint: EmbeddingServer) -> Iterator[Checkout]:
         "spaces": {"small": {"base_url": endpoint.url, "model": "fake"}},
     }
     (tmp_path / "collections.yaml").write_text(yaml.safe_dump(declaration))
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("SUIMON_", "DAGSTER_"))}
     environment = {
-        **os.environ,
+        **inherited,
         "SUIMON_STATE": str(tmp_path / "state"),
         "SUIMON_CONFIG": str(tmp_path / "collections.yaml"),
     }

@@ -60,8 +60,8 @@ def run_suite(refresh: Refresh, suite: Suite) -> list[AuditResult]:
             _hold_back(refresh, audit, filled[audit.batch]) if seen.unexpected and audit.finding == "quarantine" else 0
         )
         results.append(AuditResult(audit, seen.rows, seen.unexpected, held, str(report / "index.html")))
-    if not any(result.blocks for result in results):
-        _record_passes(refresh, suite, params)
+    blocked = any(result.blocks for result in results)
+    _write(refresh, suite.undo if blocked else suite.passes, params)
     return results
 
 
@@ -112,11 +112,12 @@ def _hold_back(refresh: Refresh, audit: Audit, query: str) -> int:
         )
 
 
-def _record_passes(refresh: Refresh, suite: Suite, params: dict[str, Any]) -> None:
-    if suite.passes is None:
+def _write(refresh: Refresh, name: str | None, params: dict[str, Any]) -> None:
+    """Record what passed, or take back what did not."""
+    if name is None:
         return
     with refresh.writing():
-        refresh.session.connection.execute(_finish(refresh, f"auditing/{suite.passes}", params))
+        refresh.session.connection.execute(_finish(refresh, f"auditing/{name}", params))
 
 
 def _report_folder(refresh: Refresh, stage: str) -> Path:

@@ -48,11 +48,13 @@ class Suite:
         stage: whose.
         audits: in the order in which they are shown.
         passes: the query that records what passed, if the publish asks for it by row.
+        undo: the query that takes back what did not, so that the next refresh makes it again.
     """
 
     stage: str
     audits: tuple[Audit, ...]
     passes: str | None = None
+    undo: str | None = None
 
     @property
     def batches(self) -> tuple[str, ...]:

@@ -26,6 +26,8 @@ class GateFacts:
         elements_without_pass: of those, with an unaudited parse.
         chunk_sets_without_pass: of those, with unaudited chunks.
         texts_without_vector: texts of candidates that have no vector and were not refused.
+        texts_wanted: texts of candidates.
+        texts_refused: of those, refused by the endpoint.
         vectors_without_pass: vectors of candidates that were not audited.
     """
 
@@ -39,6 +41,8 @@ class GateFacts:
     elements_without_pass: int
     chunk_sets_without_pass: int
     texts_without_vector: int
+    texts_wanted: int
+    texts_refused: int
     vectors_without_pass: int
 
 
@@ -67,6 +71,12 @@ def findings(facts: GateFacts, limits: Limits, *, accept_deletions: bool) -> dic
         found["too_many_quarantined"] = (
             f"{facts.quarantined} of {facts.documents} documents are in quarantine, more than the limits allow; "
             "`suimon status` lists the reasons"
+        )
+    refused_share = facts.texts_refused / max(1, facts.texts_wanted)
+    if facts.texts_refused > limits.quarantined_documents and refused_share > limits.quarantined_share:
+        found["too_many_refused"] = (
+            f"the endpoint refused {facts.texts_refused} of {facts.texts_wanted} texts, more than the limits allow; "
+            "check the endpoint, then refresh with --retry"
         )
     unaudited = {
         "parses": facts.elements_without_pass,

@@ -13,6 +13,7 @@ from assets.workbench import Workbench
 from resources.embedding_endpoint import EmbeddingEndpoint, InputRefused
 from resources.errors import ConfigurationError, EndpointUnavailable
 from resources.postgres import Session
+from resources.sources import shown
 
 VECTOR_DIMENSIONS = 2000
 """Most dimensions that an HNSW index takes of type vector; of halfvec it takes 4,000 (pgvector's README)."""
@@ -87,10 +88,12 @@ def ensure_space(bench: Workbench, session: Session) -> KnownSpace:
                 f"version keeps one space a database: declare {live} again, or use another database."
             )
         probed = _first_contact(bench)
-        session.execute("vectors/insert_space", {"name": bench.space_name, **probed})
-        known = find_space(session, bench.space_name)
-        assert known is not None, "a space that was just written"
-        session.execute("vectors/create_space_table", {"space_id": known.space_id})
+        with session.transaction():  # The row, the table and its views, or nothing; one refresh at a time.
+            session.execute("vectors/lock_spaces")
+            session.execute("vectors/insert_space", {"name": bench.space_name, **probed})
+            known = find_space(session, bench.space_name)
+            assert known is not None, "a space that was just written"
+            session.execute("vectors/create_space_table", {"space_id": known.space_id})
     _compare(known, bench.space)
     return known
 
@@ -101,7 +104,7 @@ def _first_contact(bench: Workbench) -> dict[str, Any]:
         return bench.endpoint.run(lambda endpoint: probe(endpoint, bench.space))
     except EndpointUnavailable as error:
         raise ConfigurationError(
-            f"The endpoint {bench.space.base_url or 'of the bundled model'} does not answer; check `base_url` "
+            f"The endpoint {shown(bench.space.base_url or 'of the bundled model')} does not answer; check `base_url` "
             f"of the space in collections.yaml, and that the server is running. ({error.args[0]})"
         ) from None
 

@@ -111,10 +111,13 @@ class _Line:
             async with asyncio.TaskGroup() as group:
                 for _ in range(min(endpoint.concurrency, self.tally.total)):
                     group.create_task(self._ask(endpoint))
-        except* Exception as failures:
-            await self._finish(writer)
-            raise failures.exceptions[0] from None
+        except ExceptionGroup as failures:
+            first = failures.exceptions[0]
+        else:
+            first = None
         await self._finish(writer)
+        if first is not None:
+            raise first
 
     async def _finish(self, writer: asyncio.Task[None]) -> None:
         if not writer.done():

@@ -19,6 +19,7 @@ from pipelines.workbench import DAGSTER_DATABASE_VARIABLE, DATABASE_VARIABLE, ma
 from resources.errors import SuimonError
 from resources.migrator import read_state
 from resources.postgres import ALLOW_OLD_PGVECTOR, Database
+from resources.sources import shown
 
 ENOUGH_DISK_BYTES = 2_000_000_000
 
@@ -94,7 +95,7 @@ def _state(config: Config) -> str:
 
 def _source(bench: Workbench, name: str) -> str:
     some = len(list(islice(bench.source(name).list(), 1000)))
-    return f"{'at least ' if some == 1000 else ''}{some} documents in {bench.collection(name).source}"
+    return f"{'at least ' if some == 1000 else ''}{some} documents in {shown(bench.collection(name).source)}"
 
 
 def _database(bench: Workbench) -> str:
@@ -120,7 +121,7 @@ def _schema(bench: Workbench) -> str:
 def _endpoint(bench: Workbench, config: Config) -> str:
     space = config.declaration.space
     answer = bench.endpoint.run(lambda endpoint: endpoint.embed(["sluice gate"], space.model, space.dimensions))
-    where = "bundled model on loopback" if space.is_local else space.base_url
+    where = "bundled model on loopback" if space.is_local else shown(space.base_url or "")
     return f"{where}: {answer.model or space.model}, {answer.vectors.shape[1]} dimensions"
 
 

@@ -38,6 +38,7 @@ CREATE TABLE heads (
 );
 CREATE INDEX heads_by_chunk_set ON heads (chunk_set_id);
 CREATE INDEX heads_by_collection ON heads (collection);
+CREATE INDEX heads_by_collection_id ON heads (collection_id);
 COMMENT ON TABLE heads IS 'Which chunk set each document shows: the pointer that a publish flips.';
 
 CREATE TABLE gate_verdicts (

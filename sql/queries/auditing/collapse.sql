@@ -1,5 +1,6 @@
 -- Purpose: one row: how many of the newest unaudited texts have a vector that no other of them has.
--- Distinct texts have distinct vectors, unless a model answers the same to everything.
+-- Distinct texts have distinct vectors, unless a model answers the same to everything; too few tell nothing, since
+-- texts that differ in blanks or width alone may share one.
 -- Parameters: collection_id, space_id, suite_id; identifier: vectors. Index: the vectors' primary key.
 SELECT
     count(*) AS vectors,
@@ -17,4 +18,4 @@ FROM (
     ORDER BY c.text_id DESC
     LIMIT 5000
 ) AS sample
-HAVING count(*) > 1
+HAVING count(*) >= 8

@@ -6,4 +6,5 @@ SELECT DISTINCT
     %(suite_id)s
 FROM candidates AS c
 WHERE c.collection_id = %(collection_id)s
+ORDER BY c.chunk_set_id
 ON CONFLICT DO NOTHING

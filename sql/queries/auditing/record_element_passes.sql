@@ -6,4 +6,5 @@ SELECT DISTINCT
     %(suite_id)s
 FROM audited_elements AS a
 WHERE a.collection_id = %(collection_id)s
+ORDER BY a.elements_id
 ON CONFLICT DO NOTHING

@@ -8,4 +8,5 @@ SELECT
 FROM candidate_texts AS c
 INNER JOIN {vectors} AS v ON c.text_id = v.text_id
 WHERE c.collection_id = %(collection_id)s
+ORDER BY c.text_id
 ON CONFLICT DO NOTHING

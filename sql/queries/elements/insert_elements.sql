@@ -16,4 +16,5 @@ FROM
         %(digests)s::bytea[], %(formats)s::text[], %(titles)s::text[], %(texts)s::text[],
         %(elements)s::text[], %(pages)s::integer[], %(properties)s::text[], %(counters)s::text[]
     ) AS f (content_hash, format, title, text, elements, pages, properties, counters)
+ORDER BY f.content_hash, f.format
 ON CONFLICT (content_hash, format, recipe_id) DO NOTHING

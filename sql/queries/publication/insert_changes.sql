@@ -1,6 +1,6 @@
 -- Purpose: write down which heads a publish moves: documents that show something else than they ought
 -- to, and documents that are gone.
--- Parameters: collection_id, publish_id, link_before, link_after. Index: heads_pkey, see the view targets.
+-- Parameters: collection_id, publish_id, link_before, link_after, chunk_suite. Index: heads_pkey, see the view targets.
 INSERT INTO publish_changes (publish_id, document_id, chunk_set_id, link, title, metadata)
 SELECT
     %(publish_id)s,
@@ -21,8 +21,18 @@ FROM (
 ) AS w
 LEFT JOIN heads AS h ON w.document_id = h.document_id
 WHERE
-    h.document_id IS null
-    OR (h.chunk_set_id, h.link, h.title, h.metadata) IS DISTINCT FROM (w.chunk_set_id, w.link, w.title, w.metadata)
+    -- The gate has looked a moment ago; what another collection made since is not published with it.
+    (
+        h.chunk_set_id = w.chunk_set_id
+        OR EXISTS (
+            SELECT 1 FROM chunk_set_passes AS p
+            WHERE p.chunk_set_id = w.chunk_set_id AND p.suite_id = %(chunk_suite)s
+        )
+    )
+    AND (
+        h.document_id IS null
+        OR (h.chunk_set_id, h.link, h.title, h.metadata) IS DISTINCT FROM (w.chunk_set_id, w.link, w.title, w.metadata)
+    )
 UNION ALL
 SELECT
     %(publish_id)s,

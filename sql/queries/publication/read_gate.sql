@@ -70,6 +70,15 @@ SELECT
                 WHERE f.text_id = w.text_id AND f.space_id = %(space_id)s
             )
     ) AS texts_without_vector,
+    (SELECT count(*) FROM texts_wanted) AS texts_wanted,
+    (
+        SELECT count(*) FROM texts_wanted AS w
+        INNER JOIN text_failures AS f ON w.text_id = f.text_id AND f.space_id = %(space_id)s
+        WHERE NOT EXISTS (
+            SELECT 1 FROM {vectors} AS v
+            WHERE v.text_id = w.text_id
+        )
+    ) AS texts_refused,
     (
         SELECT count(*) FROM texts_wanted AS w
         WHERE

@@ -1,6 +1,7 @@
--- Purpose: inside a writing transaction, hold the lease's row until commit, if it is still one's own.
--- Parameters: collection_id, token. Index: leases_pkey.
-SELECT 1 AS mine
-FROM leases
+-- Purpose: inside a writing transaction, make sure that the lease is still one's own, and let it last: its row is
+-- locked until commit, so that nobody can take it meanwhile, nor this holder renew it.
+-- Parameters: collection_id, token, seconds. Index: leases_pkey.
+UPDATE leases
+SET expires_at = clock_timestamp() + %(seconds)s * interval '1 second'
 WHERE collection_id = %(collection_id)s AND token = %(token)s
-FOR SHARE
+RETURNING 1 AS mine
