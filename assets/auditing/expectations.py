@@ -7,9 +7,7 @@ nothing imports it before there are rows to audit.
 
 from __future__ import annotations
 
-import importlib
 import os
-import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,11 +23,6 @@ from resources.errors import PermanentError
 from resources.postgres import Database, Session
 
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-
-
-def warm() -> None:
-    """Begin the slow import in a thread, while other processes have the work."""
-    threading.Thread(target=importlib.import_module, args=("great_expectations",), daemon=True).start()
 
 
 @dataclass(frozen=True)
