@@ -8,7 +8,7 @@ DEV_STAMP := .venv/.installed-dev
 # The lock is complete, so nothing is resolved; --no-deps keeps torch out (requirements/README.md).
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: demo test lint types unit bench schema lock clean install install-dev
+.PHONY: demo test lint types unit bench documents schema lock clean install install-dev
 
 demo: $(STAMP)
 	@$(BIN)/suimon demo
@@ -51,7 +51,13 @@ unit: $(DEV_STAMP)
 bench: $(DEV_STAMP)
 	$(PYTHON) benchmarks/refresh.py --rounds 5
 	$(BIN)/python benchmarks/unchanged.py
-	$(BIN)/python benchmarks/pdf.py
+	$(BIN)/python benchmarks/formats.py
+
+# Real, damaged and hostile documents in one run of one collection, scored; they are not part of this repository:
+# FIXTURES names the folder with documents/manifest.jsonl.
+FIXTURES ?= ../shared/fixtures
+documents: $(DEV_STAMP)
+	$(BIN)/python benchmarks/documents.py --fixtures $(FIXTURES)
 
 # Written anew from the models; a test compares them.
 schema: $(STAMP)
@@ -59,9 +65,9 @@ schema: $(STAMP)
 
 # Needs uv on the PATH.
 lock:
-	uv pip compile pyproject.toml --extra pdf --universal --python-version 3.11 \
+	uv pip compile pyproject.toml --extra pdf --extra pandoc --universal --python-version 3.11 \
 	  --override requirements/overrides.txt --generate-hashes --no-emit-index-url --no-header -q -o requirements/default.txt
-	uv pip compile pyproject.toml --extra pdf --extra s3 --extra dev --universal --python-version 3.11 \
+	uv pip compile pyproject.toml --extra pdf --extra pandoc --extra s3 --extra dev --universal --python-version 3.11 \
 	  --override requirements/overrides.txt -c requirements/default.txt --generate-hashes --no-emit-index-url \
 	  --no-header -q -o requirements/dev.txt
 

@@ -14,9 +14,13 @@ from importlib.metadata import version
 from typing import Any
 
 from assets.settings import Chunking
+from resources.programs import find_program
 
-PARSE_CODE_VERSION = "1"
-CHUNK_CODE_VERSION = "1"
+PARSE_CODE_VERSION = "2"
+CHUNK_CODE_VERSION = "2"
+
+PROGRAMS = ("pandoc", "soffice", "tesseract")
+"""Programs of the system that some formats need."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,16 @@ def _digest(value: dict[str, Any]) -> str:
 
 @cache
 def parse_recipe() -> Recipe:
-    """Return the recipe of the parse stage."""
-    return Recipe("elements", {}, {"code": PARSE_CODE_VERSION, "unstructured": version("unstructured")})
+    """Return the recipe of the parse stage.
+
+    Which programs are installed is part of it: what waited in quarantine for one is tried again once it is there.
+    """
+    programs = [name for name in PROGRAMS if find_program(name)]
+    return Recipe(
+        "elements",
+        {},
+        {"code": PARSE_CODE_VERSION, "unstructured": version("unstructured"), "programs": " ".join(programs)},
+    )
 
 
 def chunk_recipe(chunking: Chunking, tokenizer: str) -> Recipe:

@@ -16,6 +16,7 @@ from typing import Any
 
 import psycopg
 
+from assets.documents.metadata import settings_digest
 from assets.lease import Lease, acquire
 from assets.recipes import chunk_recipe, parse_recipe
 from assets.settings import Collection
@@ -135,6 +136,7 @@ def _fingerprint(bench: Workbench, name: str, parse_id: int, chunk_id: int) -> s
         ],
         "limits": settings.limits.model_dump(mode="json"),
         "link": settings.link,
+        "metadata": settings_digest(settings.metadata),
     }
     return hashlib.sha256(json.dumps(material, sort_keys=True).encode()).hexdigest()
 

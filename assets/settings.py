@@ -7,10 +7,23 @@ into that stage's recipe; what does not (limits, schedules, concurrency) never d
 from __future__ import annotations
 
 import re
-from typing import Literal
+from datetime import date
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
+
+from assets.documents.patterns import check_link, check_path_pattern, check_sidecar, hint, sidecar_glob
+from assets.documents.values import FieldType, NotOfType, convert
 
 TokenizerName = Literal["xlm-roberta", "cl100k_base", "o200k_base", "estimate"]
 
@@ -39,6 +52,12 @@ class Chunking(Settings):
         le=4000,
         description="A section shorter than this is joined with its neighbour under the same heading.",
     )
+    overlap_tokens: int = Field(
+        default=0,
+        ge=0,
+        le=4000,
+        description="Most tokens of whole sentences that a chunk repeats from the end of the one before it.",
+    )
     heading_path: bool = Field(
         default=True,
         description="Embed the headings above a passage together with it. Readers are shown the passage alone.",
@@ -48,6 +67,8 @@ class Chunking(Settings):
     def _in_order(self) -> Chunking:
         if self.min_tokens >= self.max_tokens:
             raise ValueError("min_tokens must be below max_tokens")
+        if self.overlap_tokens * 2 >= self.max_tokens:
+            raise ValueError("overlap_tokens must be below half of max_tokens")
         return self
 
 
@@ -70,6 +91,104 @@ class Limits(Settings):
     parse_memory_mb: int = Field(2048, ge=256, description="Most memory of one parser process, in MiB.")
 
 
+Origin = Literal["source", "properties", "path", "front_matter", "manifest", "sidecar"]
+"""Where a value may come from, the weakest first: the closer to a person's hand, the stronger."""
+
+_FIELD_NAME = re.compile(r"[^\W\d]\w{0,59}")
+
+
+class MetadataField(Settings):
+    """A declared field: what it is, and where its value may come from."""
+
+    type: FieldType = Field("string", description="What a value must be; one that is not is left out and named.")
+    description: str = Field("", description="What the field says of a document; for people and for models.")
+    origins: tuple[Origin, ...] | None = Field(
+        None,
+        alias="from",
+        min_length=1,
+        description="The only places that the value may come from; null for every one. The order does not matter: "
+        "sidecar, manifest, front_matter, path, properties, source is from the strongest to the weakest.",
+    )
+    key: str | None = Field(None, min_length=1, description="Its name where the value is found, if that differs.")
+    default: Any = Field(None, description="Value of a document for which none is found.")
+
+    @model_validator(mode="after")
+    def _default_has_the_type(self) -> MetadataField:
+        if self.default is not None:
+            try:
+                convert(self.default.isoformat() if isinstance(self.default, date) else self.default, self.type)
+            except NotOfType as error:
+                raise ValueError(f"default is {error}, which type: {self.type} asks for") from None
+        return self
+
+    @field_serializer("default", when_used="json")
+    def _written(self, value: Any) -> Any:
+        return value.isoformat() if isinstance(value, date) else value
+
+    def takes(self, origin: Origin) -> bool:
+        """Say whether the value may come from there."""
+        return self.origins is None or origin in self.origins
+
+
+class Metadata(Settings):
+    """What is known of the documents of a collection beyond their text: declared, typed, filterable."""
+
+    fields: dict[str, MetadataField] = Field(min_length=1, description="The fields, by name.")
+    path: str | None = Field(
+        None,
+        description="Pattern over the path below the source, as {department}/{year}/*: named parts become values, "
+        "* is any part, ** any number of parts.",
+    )
+    sidecar: str | None = Field(
+        None,
+        description="A YAML or JSON file beside the document, as {uri}.meta.yaml or {folder}/{stem}.json. Files that "
+        "fit are no documents themselves.",
+    )
+    manifest: str | None = Field(
+        None,
+        min_length=1,
+        description="One CSV or JSONL file below the source, with a row a document and its path in the column uri.",
+    )
+
+    @field_validator("fields")
+    @classmethod
+    def _field_names(cls, value: dict[str, MetadataField]) -> dict[str, MetadataField]:
+        for name in value:
+            if not _FIELD_NAME.fullmatch(name) or name in {"uri", "page"}:
+                raise ValueError(f"{name!r} cannot name a field; use letters, digits and _, and neither uri nor page")
+        return value
+
+    @field_validator("path")
+    @classmethod
+    def _path_names_fields(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None:
+            fields: dict[str, MetadataField] = info.data.get("fields", {})
+            known = [field.key or name for name, field in fields.items() if field.takes("path")]
+            for name in check_path_pattern(value):
+                if fields and name not in known:
+                    raise ValueError(
+                        f"names {{{name}}}, which is no declared field that comes from path; {hint(name, known)}"
+                    )
+        return value
+
+    @field_validator("sidecar")
+    @classmethod
+    def _sidecar_can_be_told(cls, value: str | None) -> str | None:
+        if value is not None:
+            check_sidecar(value)
+        return value
+
+    @field_validator("manifest")
+    @classmethod
+    def _manifest_is_below_the_source(cls, value: str | None) -> str | None:
+        if value is not None:
+            if not value.lower().endswith((".csv", ".tsv", ".jsonl", ".ndjson")):
+                raise ValueError("must end with .csv, .tsv, .jsonl or .ndjson")
+            if set("*?[]\\") & set(value) or set(value.split("/")) & {"", ".", ".."}:
+                raise ValueError("must be a plain path below the source, as lists/index.csv")
+        return value
+
+
 class Collection(Settings):
     """A declared set of documents: what is refreshed, audited and published together."""
 
@@ -83,8 +202,12 @@ class Collection(Settings):
         repr=False,
         description="Options for the fsspec file system, as endpoint_url or anon for S3.",
     )
+    metadata: Metadata | None = Field(None, description="Fields that each document has, and where they come from.")
     link: str | None = Field(
-        None, description="Address that a citation points to; {uri} stands for the document's path below the source."
+        None,
+        description="Address that a citation points to. {uri} stands for the document's path below the source, {name}, "
+        "{folder} and {stem} for parts of it, {page} for the first page of the passage; any metadata field may stand "
+        "too. What is put in is percent-encoded.",
     )
     schedule: str | None = Field("0 3 * * *", description="Cron expression of the nightly refresh; null for none.")
     timezone: str = Field("UTC", description="Time zone of the schedule, as in the IANA database.")
@@ -115,13 +238,20 @@ class Collection(Settings):
 
     @field_validator("link")
     @classmethod
-    def _known_placeholders(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                value.format(uri="")
-            except (KeyError, IndexError, ValueError):
-                raise ValueError("may hold only the placeholder {uri}") from None
+    def _known_placeholders(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and "metadata" in info.data:  # Without it, another problem is reported.
+            metadata: Metadata | None = info.data["metadata"]
+            check_link(value, {name: field.type for name, field in metadata.fields.items()} if metadata else {})
         return value
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Globs of what is no document: what the user excludes, sidecars, the manifest."""
+        if self.metadata is None:
+            return self.exclude
+        sidecars = (sidecar_glob(self.metadata.sidecar),) if self.metadata.sidecar else ()
+        manifest = (self.metadata.manifest,) if self.metadata.manifest else ()
+        return self.exclude + sidecars + manifest
 
 
 class Space(Settings):

@@ -101,7 +101,7 @@ class Workbench:
     def source(self, name: str) -> Source:
         """Open the source of a declared collection."""
         declared = self.collection(name)
-        globs = Globs(declared.include, declared.exclude)
+        globs = Globs(declared.include, declared.left_out)
         return open_source(declared.source, self.root, globs, dict(declared.storage_options))
 
     @cached_property

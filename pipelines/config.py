@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -255,7 +256,7 @@ def _problems(error: ValidationError) -> Iterator[str]:
             yield f"{where} is missing; add it."
         else:
             message = str(problem["msg"]).removeprefix("Value error, ")
-            yield f"{where}: {message[0].lower()}{message[1:]}."
+            yield f"{where}: {message[0].lower()}{message[1:]}{'' if message.endswith('?') else '.'}"
 
 
 _TYPE_TAGS = {"str", "int", "bool", "dict[str,str]"}
@@ -263,15 +264,13 @@ _TYPE_TAGS = {"str", "int", "bool", "dict[str,str]"}
 
 def _known_keys(location: tuple[str, ...]) -> list[str]:
     """Return the keys that the declaration knows at a place."""
-    model: Any = Declaration
-    mapped = {"collections": Collection, "spaces": Space}
-    steps = list(location)
-    while steps:
-        step = steps.pop(0)
-        if model is Declaration and step in mapped:
-            model = mapped[step]
-            if steps:
-                steps.pop(0)
+    found: Any = Declaration
+    for step in location:
+        if hasattr(found, "model_fields"):
+            fields = {field.alias or name: field for name, field in found.model_fields.items()}
+            found = fields[step].annotation
         else:
-            model = model.model_fields[step].annotation
-    return list(model.model_fields)
+            found = get_args(found)[1]  # A mapping by name: the name itself says nothing.
+        members = [member for member in get_args(found) if member is not NoneType]
+        found = members[0] if len(members) == 1 else found  # What may be null.
+    return [field.alias or name for name, field in found.model_fields.items()]

@@ -2,31 +2,27 @@
 
 Workers are forked from a server process that has the parsers imported already, so a worker starts in
 milliseconds. Each has a memory limit, an environment without secrets, a temporary folder of its own and
-no way to open a socket; each task has a time limit. A worker that dies or overstays costs its task alone
-and is replaced.
+no network; each task has limits of time, processor and output. A worker that dies or overstays costs its
+task alone and is replaced, and whatever it started ends with it.
 """
 
 from __future__ import annotations
 
-import importlib
 import multiprocessing
 import os
-import resource
 import shutil
 import signal
-import sys
 import tempfile
 import threading
 import time
-import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection, forkserver
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-Failure = Literal["timeout", "memory", "crashed", "error"]
+from resources.parser_worker import Answer, Failure, serve
+from resources.sandbox import end_session
 
 TELEMETRY_OFF = {
     "DO_NOT_TRACK": "1",
@@ -39,6 +35,9 @@ _PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "VIRTUAL_ENV
 
 RECYCLE_AFTER = 1000
 """Tasks after which a worker is replaced: parsers leak, and a fork costs milliseconds."""
+
+START_SECONDS = 300.0
+"""Within which a worker has to be ready: the first waits for the server's imports. No task's time."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +61,10 @@ class Outcome:
         key: of the task.
         value: what the entry function returned, if it did.
         failure: why there is no value.
-        detail: the exception's type, or the limit; never the document's text.
-        seconds: wall time in the worker.
+        detail: of what was refused, the reason code; else the exception's type and place, or the limit. Never the
+            document's text.
+        seconds: wall time from when the worker had the task.
+        peak_mb: MiB of memory that the task took at most, with the largest program that it ran.
     """
 
     key: Any
@@ -71,6 +72,7 @@ class Outcome:
     failure: Failure | None = None
     detail: str = ""
     seconds: float = 0.0
+    peak_mb: int = 0
 
 
 @dataclass
@@ -78,9 +80,15 @@ class _Worker:
     process: Any
     pipe: connection.Connection
     memory_mb: int
+    folder: str
     task: Task | None = None
+    ready: bool = False
     started: float = 0.0
     served: int = 0
+
+    def remaining(self, seconds: float) -> float:
+        """Return how long its task, or its start, may still take."""
+        return self.started + (seconds if self.ready else START_SECONDS) - time.monotonic()
 
 
 class ParserPool:
@@ -125,7 +133,7 @@ class ParserPool:
 
         Args:
             tasks: what to do.
-            seconds: wall time limit of a task.
+            seconds: limit of a task, of wall time and of processor time alike.
             memory_mb: memory that a worker may take beyond what it starts with, in MiB.
         """
         self.warm()
@@ -140,7 +148,7 @@ class ParserPool:
                         break
                     worker.task, worker.started = task, time.monotonic()
                     with suppress(OSError):  # A dead worker shows as an end of file below.
-                        worker.pipe.send(task.arguments)
+                        worker.pipe.send((task.arguments, seconds))
                 busy = [worker for worker in self._workers if worker.task is not None]
                 if not busy:
                     return
@@ -164,41 +172,45 @@ class ParserPool:
         ours, theirs = self._context.Pipe()
         folder = tempfile.mkdtemp(dir=self._folder)
         process = self._context.Process(
-            target=_serve, args=(theirs, self.entry, memory_mb, folder), name="suimon-parser", daemon=True
+            target=serve, args=(theirs, self.entry, memory_mb, folder), name="suimon-parser", daemon=True
         )
         process.start()
         theirs.close()
-        return _Worker(process, ours, memory_mb)
+        return _Worker(process, ours, memory_mb, folder)
 
     def _collect(self, busy: list[_Worker], seconds: float) -> Iterator[Outcome]:
-        nearest = min(worker.started for worker in busy) + seconds - time.monotonic()
+        nearest = min(worker.remaining(seconds) for worker in busy)
         ready = connection.wait([worker.pipe for worker in busy], timeout=max(0.0, min(nearest, 1.0)))
-        now = time.monotonic()
         for worker in busy:
             task = worker.task
             if task is None:
                 continue
             if worker.pipe in ready:
-                yield self._receive(worker, task)
-            elif now - worker.started > seconds:
+                outcome = self._receive(worker, task, seconds)
+                if outcome is not None:
+                    yield outcome
+            elif worker.remaining(seconds) < 0:
+                taken = time.monotonic() - worker.started
                 self._end(worker)
-                yield Outcome(task.key, failure="timeout", detail=f"{seconds:g} s", seconds=now - worker.started)
+                yield Outcome(task.key, failure="timeout", detail=f"{seconds:g} s", seconds=taken)
 
-    def _receive(self, worker: _Worker, task: Task) -> Outcome:
+    def _receive(self, worker: _Worker, task: Task, seconds: float) -> Outcome | None:
         taken = time.monotonic() - worker.started
         try:
-            value, failure, detail = worker.pipe.recv()
+            answer: Answer | None = worker.pipe.recv()
         except (EOFError, OSError):
             worker.process.join(5)
             code = worker.process.exitcode
             self._end(worker)
-            died_by = f"signal {-code}" if code is not None and code < 0 else f"exit {code}"
-            return Outcome(task.key, failure="crashed", detail=died_by, seconds=taken)
+            return _obituary(task, code, seconds, taken)
+        if answer is None:  # The worker is there, and begins with the task, which it has already.
+            worker.ready, worker.started = True, time.monotonic()
+            return None
         worker.task = None
         worker.served += 1
-        if failure == "memory" or worker.served >= RECYCLE_AFTER:
+        if answer.failure == "memory" or worker.served >= RECYCLE_AFTER:
             self._end(worker)
-        return Outcome(task.key, value, failure, detail, taken)
+        return Outcome(task.key, answer.value, answer.failure, answer.detail, taken, answer.peak_mb)
 
     def _end(self, worker: _Worker) -> None:
         worker.task = None
@@ -207,7 +219,9 @@ class ParserPool:
         worker.pipe.close()
         if worker.process.is_alive():
             worker.process.kill()
+        end_session(worker.process.pid)
         worker.process.join(5)
+        shutil.rmtree(worker.folder, ignore_errors=True)
 
     def close(self) -> None:
         """End all workers and remove their folders; the pool can be used again."""
@@ -233,44 +247,8 @@ def _scrubbed_environment(folder: str) -> Iterator[None]:
         os.environ.update(saved)
 
 
-def _serve(pipe: connection.Connection, entry: str, memory_mb: int, folder: str) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.addaudithook(_refuse_network)
-    tempfile.tempdir = folder
-    os.environ.update(TMPDIR=folder, HOME=folder)
-    _limit_memory(memory_mb)
-    module, _, function = entry.partition(":")
-    run = getattr(importlib.import_module(module), function)
-    while True:
-        try:
-            arguments = pipe.recv()
-        except (EOFError, OSError):
-            shutil.rmtree(folder, ignore_errors=True)
-            return
-        try:
-            answer: tuple[Any, str | None, str] = (run(*arguments), None, "")
-        except MemoryError:
-            answer = (None, "memory", f"{memory_mb} MiB")
-        except Exception as error:
-            answer = (None, "error", _describe(error))
-        pipe.send(answer)
-
-
-def _describe(error: Exception) -> str:
-    """Name an exception and where it arose; its message may hold text of the document."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" in {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    reason = getattr(error, "reason", None)
-    return f"{reason}" if isinstance(reason, str) else f"{type(error).__name__}{where}"
-
-
-def _refuse_network(event: str, _arguments: tuple[Any, ...]) -> None:
-    if event.startswith("socket.") and event != "socket.__new__":
-        raise PermissionError("a parser may not use the network")
-
-
-def _limit_memory(memory_mb: int) -> None:
-    present = int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize()
-    limit = present + memory_mb * (1 << 20)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+def _obituary(task: Task, code: int | None, seconds: float, taken: float) -> Outcome:
+    if code in {-signal.SIGXCPU, -signal.SIGALRM}:
+        return Outcome(task.key, failure="timeout", detail=f"{seconds:g} s", seconds=taken)
+    died_by = f"signal {-code}" if code is not None and code < 0 else f"exit {code}"
+    return Outcome(task.key, failure="crashed", detail=died_by, seconds=taken)

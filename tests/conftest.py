@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
+from assets.elements.parsing import modules_for
 from assets.engine import Summary, refresh_collection
 from assets.settings import Collection, Space
 from assets.workbench import Doors, Workbench
@@ -95,7 +96,7 @@ def endpoint() -> Iterator[EmbeddingServer]:
 def parser_pool() -> Iterator[ParserPool]:
     """Parser processes that stay warm for the session."""
     pool = ParserPool("assets.elements.parsing:parse_packed", preload=("assets.elements.preload",), processes=2)
-    pool.warm(("unstructured.partition.md", "unstructured.partition.html", "unstructured.partition.text"))
+    pool.warm(modules_for(("md", "txt")))
     yield pool
     pool.close()
 

@@ -11,8 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from assets.chunks.chunking import Chunk, Count, chunk, split
-from assets.elements.parsing import Element
+from assets.chunks.chunking import Chunk, chunk
+from assets.chunks.splitting import Count, split
+from assets.elements.document import Element
 from assets.settings import Chunking
 from resources.tokenizers import load_tokenizer
 

@@ -13,14 +13,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from assets.documents.detection import BROKEN, MISNAMED, UNKNOWN, detect_format
 from assets.documents.scan import (
     COARSE_CLOCK_NS,
     FINE_CLOCK_NS,
-    UNKNOWN,
     Comparison,
     Difference,
     Known,
-    detect_format,
     examine,
     is_settled,
 )
@@ -207,6 +206,9 @@ def test_each_format_is_told(content: bytes, name: str, expected: str) -> None:
     assert format_of(content, name) == expected
 
 
+PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x06\x00\x00\x00"
+
+
 @pytest.mark.parametrize(
     ("content", "name", "expected"),
     [
@@ -219,8 +221,16 @@ def test_each_format_is_told(content: bytes, name: str, expected: str) -> None:
         (b"<!doctype html>\nGate", "gate.pdf", "html"),
         (b"\xef\xbb\xbf<!doctype html>\nGate", "gate.txt", "html"),
         (office("readme.txt"), "gate.docx", UNKNOWN),
-        (DOCX[: len(DOCX) // 2], "gate.docx", UNKNOWN),
-        (b"PK\x03\x04", "gate.docx", UNKNOWN),
+        (DOCX[: len(DOCX) // 2], "gate.docx", BROKEN),
+        (b"PK\x03\x04", "gate.docx", BROKEN),
+        (b"{\\rtf1 Gate}", "gate.doc", "rtf"),
+        (b"<?xml version='1.0'?><gate/>", "gate", "xml"),
+        (b"From: gate@example.org\nSubject: Gate\n\nClosed.", "gate", "eml"),
+        (PNG, "gate.jpg", "image"),
+        (PNG, "gate", "image"),
+        (PNG, "gate.txt", MISNAMED),
+        (PNG, "gate.docx", MISNAMED),
+        (b"The gate is closed.", "gate.docx", BROKEN),
     ],
 )
 def test_a_lying_extension_does_not_deceive(content: bytes, name: str, expected: str) -> None:
@@ -230,9 +240,8 @@ def test_a_lying_extension_does_not_deceive(content: bytes, name: str, expected:
 @pytest.mark.parametrize("name", ["gate.txt", "gate.md", "gate.csv", "gate.html", "gate", "gate.pdf"])
 @pytest.mark.parametrize(
     "content",
-    [NOISE, bytes(4096), b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x06\x00\x00\x00",
-     "水門".encode("utf-16-le")[1:] * 40 + bytes(40)],
-    ids=["noise", "zeros", "png", "nul-padded"],
+    [NOISE, bytes(4096), "水門".encode("utf-16-le")[1:] * 40 + bytes(40)],
+    ids=["noise", "zeros", "nul-padded"],
 )  # fmt: skip
 def test_binary_content_is_of_no_format(content: bytes, name: str) -> None:
     assert format_of(content, name) == UNKNOWN

@@ -27,6 +27,11 @@ def suite(chunking: Chunking) -> Suite:
                 "chunk_sets", "characters_left_out", maximum=0, finding="quarantine", reason="chunks_unsound",
             ),
             Audit(
+                "spans_point_at_the_text",
+                "The document's text at a chunk's span is what the chunk shows, after what it repeats.",
+                "chunk_sets", "misplaced_spans", maximum=0, finding="quarantine", reason="chunks_unsound",
+            ),
+            Audit(
                 "every_document_has_a_chunk",
                 "A document with text has at least one chunk.",
                 "chunk_sets", "chunks", minimum=1, finding="quarantine", reason="chunks_unsound",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import traceback
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from assets.chunks.chunking import Chunk, chunk
-from assets.elements.parsing import Element
+from assets.elements.document import Element
 from assets.refresh import Growth, Refresh, StageReport
 from resources.errors import ConfigurationError
 
@@ -33,10 +36,17 @@ class Unchunked:
 
 @dataclass(frozen=True)
 class Cut:
-    """A parse and its chunks."""
+    """A parse and its chunks.
+
+    Attributes:
+        elements_id: the parse.
+        chunks: in order.
+        failure: the exception that kept it from being cut, and where it arose; empty where all went well.
+    """
 
     elements_id: int
     chunks: list[Chunk]
+    failure: str = ""
 
 
 def run(refresh: Refresh) -> StageReport:
@@ -55,27 +65,41 @@ def run(refresh: Refresh) -> StageReport:
             f"{refresh.bench.space_name} reads {space.token_limit} tokens with its marks; set it to at most "
             f"{space.token_limit - 8}."
         )
-    documents = chunks = tokens = 0
+    tally: Counter[str] = Counter(documents=0, chunks=0, tokens=0)
     growth = Growth()
     with refresh.bench.database.connect() as reader:
         waiting = reader.stream(Unchunked, "chunks/read_unchunked", refresh.params, batch=50)
         for batch in _batches(_cut(refresh, waiting)):
-            _store(refresh, batch)
+            whole = [cut for cut in batch if not cut.failure]
+            _store(refresh, whole)
+            _quarantine(refresh, [cut for cut in batch if cut.failure], report)
             growth.add(refresh.session, len(batch))
-            documents += len(batch)
-            chunks += sum(len(cut.chunks) for cut in batch)
-            tokens += sum(piece.tokens for cut in batch for piece in cut.chunks)
-            refresh.bench.progress("chunks", documents, None)
-    report.counts = {"documents": documents, "chunks": chunks, "tokens": tokens}
-    report.changed = documents > 0
+            tally["documents"] += len(whole)
+            tally["chunks"] += sum(len(cut.chunks) for cut in whole)
+            tally["tokens"] += sum(piece.tokens for cut in whole for piece in cut.chunks)
+            refresh.bench.progress("chunks", tally["documents"], None)
+    held = sum(report.quarantined.values())
+    report.counts = {**tally, **({"quarantined": held} if held else {})}
+    report.changed = bool(tally["documents"] or held)
     return report
 
 
 def _cut(refresh: Refresh, waiting: Iterable[Unchunked]) -> Iterator[Cut]:
-    tokenizer = refresh.bench.tokenizer
+    """Cut parse by parse; one that cannot be cut costs itself alone."""
+    count, settings = refresh.bench.tokenizer.count, refresh.settings.chunking
     for item in waiting:
-        elements = [Element(**element) for element in item.elements]
-        yield Cut(item.elements_id, chunk(item.text, elements, refresh.settings.chunking, tokenizer.count))
+        try:
+            elements = [Element(**element) for element in item.elements]
+            cut = Cut(item.elements_id, chunk(item.text, elements, settings, count))
+        except Exception as error:  # Whatever it is, it is about this document.
+            cut = Cut(item.elements_id, [], _place_of(error))
+        yield cut
+
+
+def _place_of(error: Exception) -> str:
+    """Name an exception and where it arose; its message may hold text of the document."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{type(error).__name__} in {Path(frames[-1].filename).name}:{frames[-1].lineno}"
 
 
 def _batches(cuts: Iterable[Cut]) -> Iterator[list[Cut]]:
@@ -89,6 +113,23 @@ def _batches(cuts: Iterable[Cut]) -> Iterator[list[Cut]]:
             batch, size = [], 0
     if batch:
         yield batch
+
+
+def _quarantine(refresh: Refresh, batch: list[Cut], report: StageReport) -> None:
+    if not batch:
+        return
+    with refresh.writing():
+        held = refresh.session.execute(
+            "chunks/quarantine_parses",
+            {
+                "collection_id": refresh.collection_id,
+                "recipe_id": refresh.chunk_recipe_id,
+                "reason": "chunk_error",
+                "elements_ids": [cut.elements_id for cut in batch],
+                "details": [cut.failure for cut in batch],
+            },
+        )
+    report.quarantined["chunk_error"] = report.quarantined.get("chunk_error", 0) + held
 
 
 def _store(refresh: Refresh, batch: list[Cut]) -> None:
@@ -129,5 +170,8 @@ def _store(refresh: Refresh, batch: list[Cut]) -> None:
                 "ends": [piece.end for _, _, piece, _ in rows],
                 "pages": [json.dumps(piece.pages) for _, _, piece, _ in rows],
                 "headings": [json.dumps(piece.heading_path) for _, _, piece, _ in rows],
+                "leads": [piece.lead for _, _, piece, _ in rows],
+                "htmls": [piece.html for _, _, piece, _ in rows],
+                "flags": [json.dumps(piece.flags) for _, _, piece, _ in rows],
             },
         )

@@ -7,27 +7,17 @@ does not grow with the collection.
 from __future__ import annotations
 
 import hashlib
-import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from assets.documents.detection import detect_format
 from resources.sources import Entry
 
 COARSE_CLOCK_NS = 2_000_000_000
 FINE_CLOCK_NS = 50_000_000
 """Two edits within one tick of a file system's clock carry the same stamp: a whole second (two on FAT)
 where stamps show no fraction, a few ms where they do. Younger stamps are not trusted, as in git."""
-
-UNREADABLE = "unreadable"
-OVERSIZE = "oversize"
-UNKNOWN = "unknown"
-
-_BY_SUFFIX = {
-    "md": "md", "markdown": "md", "txt": "txt", "text": "txt", "log": "txt", "html": "html", "htm": "html",
-    "xhtml": "html", "csv": "csv", "eml": "eml",
-}  # fmt: skip
-_OFFICE = {"word/": "docx", "xl/": "xlsx", "ppt/": "pptx"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +30,7 @@ class Known:
         stamp: the source's stamp when it was last hashed.
         settled: whether that stamp can be trusted.
         vanished: whether it was missing at the last scan.
+        declared_stamp: of what its metadata was gathered from; empty where none is declared.
     """
 
     document_id: int
@@ -47,6 +38,7 @@ class Known:
     stamp: str
     settled: bool
     vanished: bool
+    declared_stamp: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +48,12 @@ class Difference:
     Attributes:
         entry: as listed; None if it is gone.
         known: as known; None if it is new.
+        content: whether its bytes may differ; otherwise only what is declared of it does.
     """
 
     entry: Entry | None
     known: Known | None
+    content: bool = True
 
 
 class Comparison:
@@ -70,10 +64,19 @@ class Comparison:
         unchanged: of those, documents whose stamp says that they did not change.
     """
 
-    def __init__(self, listing: Iterable[Entry], known: Iterable[Known]) -> None:
-        """Take two sequences in uri order."""
+    def __init__(
+        self, listing: Iterable[Entry], known: Iterable[Known], declared: Callable[[Entry], str] | None = None
+    ) -> None:
+        """Take two sequences in uri order.
+
+        Args:
+            listing: what the source holds.
+            known: what the database has.
+            declared: gives the stamp of what is declared of a document; without it that is not compared.
+        """
         self._listing = iter(listing)
         self._known = iter(known)
+        self._declared = declared
         self.listed = 0
         self.unchanged = 0
 
@@ -98,6 +101,8 @@ class Comparison:
                 continue
             if known.vanished or not known.settled or known.stamp != entry.stamp:
                 yield Difference(entry, known)
+            elif self._declared is not None and known.declared_stamp != self._declared(entry):
+                yield Difference(entry, known, content=False)
             else:
                 self.unchanged += 1
             known = next(self._known, None)
@@ -148,48 +153,3 @@ def examine(stream: BinaryIO, name: str) -> Content:
         digest.update(block)
         size += len(block)
     return Content(digest.digest(), detect_format(head, name, stream), size)
-
-
-def detect_format(head: bytes, name: str, stream: BinaryIO) -> str:
-    """Tell the format of a file.
-
-    Args:
-        head: its first bytes.
-        name: its name, which decides only between formats that are plain text.
-        stream: the whole, seekable; looked at for archives.
-    """
-    if head.lstrip()[:5] == b"%PDF-":
-        return "pdf"
-    if head[:4] == b"PK\x03\x04":
-        return _office_format(stream)
-    if not head:
-        return "txt"
-    if _is_binary(head):
-        return UNKNOWN
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:256].lower()
-    if start.startswith((b"<!doctype html", b"<html")):
-        return "html"
-    base = name.rsplit("/", 1)[-1]
-    suffix = base.rsplit(".", 1)[-1].lower() if "." in base else "txt"
-    return _BY_SUFFIX.get(suffix, UNKNOWN)
-
-
-def _office_format(stream: BinaryIO) -> str:
-    try:
-        stream.seek(0)
-        with zipfile.ZipFile(stream) as archive:
-            names = archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        return UNKNOWN
-    for prefix, found in _OFFICE.items():
-        if any(name.startswith(prefix) for name in names):
-            return found
-    return UNKNOWN
-
-
-def _is_binary(head: bytes) -> bool:
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return False
-    # ESC opens the sequences of ISO-2022-JP; 9 to 13 are blanks.
-    control = sum(head.count(byte) for byte in (*range(9), *range(14, 27), *range(28, 32)))
-    return control > len(head) * 0.05

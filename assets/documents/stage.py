@@ -5,24 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
-from assets.documents.scan import (
-    FINE_CLOCK_NS,
-    OVERSIZE,
-    UNREADABLE,
-    Comparison,
-    Content,
-    Difference,
-    Known,
-    examine,
-    is_settled,
-)
+from assets.documents.clock import await_tick
+from assets.documents.detection import OVERSIZE, UNREADABLE
+from assets.documents.gathering import Gathered, Gatherer
+from assets.documents.scan import Comparison, Content, Difference, Known, examine
 from assets.elements.parsing import modules_for
 from assets.refresh import Growth, Refresh, StageReport
 from resources.sources import Entry, Source
@@ -36,26 +28,27 @@ READERS = 8
 class _Examined:
     difference: Difference
     content: Content | None
-    settled: bool
+    settled: bool = True
+    gathered: Gathered | None = None
 
 
 def run(refresh: Refresh) -> StageReport:
     """Scan the source of a collection.
 
     Raises:
-        ConfigurationError: the source does not exist.
+        ConfigurationError: the source does not exist, or the manifest of its metadata is missing or damaged.
         SourceUnavailable: it could not be listed to its end; nothing vanishes then.
     """
     report = StageReport("documents")
-    source = refresh.bench.source(refresh.name)
+    gatherer = Gatherer(refresh.bench, refresh.name)
     tally: Counter[str] = Counter()
     formats: set[str] = set()
     growth = Growth()
     with refresh.bench.database.connect() as reader, ThreadPoolExecutor(READERS) as threads:
         known = reader.stream(Known, "documents/read_known_documents", refresh.params)
-        comparison = Comparison(source.list(), known)
+        comparison = Comparison(gatherer.source.list(), known, gatherer.stamp)
         for differences in _batches(comparison, BATCH):
-            examined = threads.map(lambda item: _examine(source, item, refresh), differences)
+            examined = threads.map(lambda item: _look_at(gatherer, item, refresh), differences)
             _write(refresh, list(examined), tally, formats)
             growth.add(refresh.session, len(differences))
             refresh.bench.progress("documents", comparison.listed, None)
@@ -67,9 +60,11 @@ def run(refresh: Refresh) -> StageReport:
         "returned": tally["returned"],
         "touched": tally["touched"],
         "unreadable": tally["unreadable"],
-        "unchanged": comparison.unchanged,
+        "unchanged": comparison.unchanged + tally["unchanged"],
     }
-    report.changed = any(tally[name] for name in ("new", "changed", "vanished", "returned"))
+    if refresh.settings.metadata is not None:
+        report.counts |= {"metadata_gathered": tally["gathered"]} | gatherer.counts()
+    report.changed = any(tally[name] for name in ("new", "changed", "vanished", "returned", "redeclared"))
     if formats:
         _prepare_parsers(refresh, formats)
     return report
@@ -88,30 +83,29 @@ def _batches(differences: Iterable[Difference], size: int) -> Iterator[list[Diff
         yield batch
 
 
+def _look_at(gatherer: Gatherer, difference: Difference, refresh: Refresh) -> _Examined:
+    """Read what may have changed: the document, or only what is declared of it."""
+    seen = _examine(gatherer.source, difference, refresh) if difference.content else _Examined(difference, None)
+    entry, known = difference.entry, difference.known
+    if entry is None or gatherer.stamp(entry) == (known.declared_stamp if known else ""):
+        return seen
+    return replace(seen, gathered=gatherer.gather(entry))
+
+
 def _examine(source: Source, difference: Difference, refresh: Refresh) -> _Examined:
     entry = difference.entry
     if entry is None:
-        return _Examined(difference, None, settled=True)
-    settled = _await_tick(entry.modified_ns)
+        return _Examined(difference, None)
+    settled = await_tick(entry.modified_ns)
     if entry.size > refresh.settings.limits.max_file_mb * 1_000_000:
         return _Examined(difference, _stand_in(entry, OVERSIZE), settled)
     try:
         with source.open(entry.uri) as stream:
             return _Examined(difference, examine(stream, entry.uri), settled)
     except FileNotFoundError:
-        return _Examined(difference, None, settled=True)
+        return _Examined(difference, None)
     except OSError:
         return _Examined(difference, _stand_in(entry, UNREADABLE), settled=False)
-
-
-def _await_tick(modified_ns: int | None) -> bool:
-    """Say whether a stamp can be trusted; where the clock is fine, wait out its tick so that it can."""
-    now = time.time_ns()
-    if is_settled(modified_ns, now):
-        return True
-    if modified_ns is not None and 0 <= now - modified_ns <= FINE_CLOCK_NS:
-        time.sleep(FINE_CLOCK_NS / 1e9)
-    return is_settled(modified_ns, time.time_ns())
 
 
 def _stand_in(entry: Entry, state: str) -> Content:
@@ -136,7 +130,7 @@ def _write(refresh: Refresh, examined: list[_Examined], tally: Counter[str], for
         stale |= kind in {"new", "changed", "returned", "vanished"}
         if kind == "vanished" and item.difference.known:
             vanished.append(item.difference.known.document_id)
-        elif kind != "unreadable":
+        elif kind not in {"unreadable", "unchanged"}:
             upserts.append(item)
             if kind in {"new", "changed"} and item.content:
                 formats.add(item.content.format)
@@ -145,8 +139,32 @@ def _write(refresh: Refresh, examined: list[_Examined], tally: Counter[str], for
             refresh.session.execute("documents/upsert_documents", _columns(refresh, upserts))
         if vanished:
             refresh.session.execute("documents/mark_vanished", {"document_ids": vanished})
-        if stale:
+        if _declare(refresh, examined, tally) or stale:
             refresh.session.execute("refresh/mark_unconverged", refresh.params)
+
+
+def _declare(refresh: Refresh, examined: list[_Examined], tally: Counter[str]) -> bool:
+    """Keep what was gathered; says whether it was something else than before for any document."""
+    gathered = {
+        item.difference.entry.uri: item.gathered for item in examined if item.difference.entry and item.gathered
+    }
+    if not gathered:
+        return False
+    tally["gathered"] += len(gathered)
+    params = refresh.params | {
+        "uris": list(gathered),
+        "stamps": [found.stamp for found in gathered.values()],
+        "declared": [json.dumps(found.values, ensure_ascii=False) for found in gathered.values()],
+    }
+    if refresh.settings.metadata is None:
+        tally["redeclared"] += refresh.session.execute("documents/restore_metadata", params)
+        return True
+    differing = refresh.session.execute("documents/declare_metadata", params)
+    refresh.session.execute("documents/stamp_declared", params)
+    if differing:
+        refresh.session.execute("documents/inherit_declared", params)
+    tally["redeclared"] += differing
+    return differing > 0
 
 
 def _kind(item: _Examined, recorded: dict[int, tuple[bytes, str]]) -> str:
@@ -154,6 +172,8 @@ def _kind(item: _Examined, recorded: dict[int, tuple[bytes, str]]) -> str:
     known = item.difference.known
     if item.difference.entry is None:
         return "vanished"
+    if not item.difference.content:
+        return "unchanged"
     if item.content is None:  # Removed between listing and reading: the next refresh will not list it.
         return "missed"
     if known is None:

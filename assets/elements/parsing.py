@@ -1,144 +1,126 @@
 """From a file to its text and the elements in it. Runs in a parser process.
 
-Pure: no database, no Dagster. A document's text is one string; an element is a span of it, so that page,
-heading and passage can always be traced back to characters.
+Pure: no database, no Dagster. A reader takes blocks out of the file; here they are cleaned, what repeats on
+every page is kept out, and the rest is joined into one text. What a reader lost is noticed here too.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
+import importlib
 import json
-import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from assets.documents.scan import OVERSIZE, UNKNOWN, UNREADABLE
+from assets.documents import detection
+from assets.elements.cleaning import Cleaner
+from assets.elements.document import BLANK_LINE, Block, Element, Parsed, Reading, Unparseable
+from assets.elements.furniture import without_furniture
+from assets.elements.language import detect_language
 
-SUPPORTED = ("md", "txt", "html", "pdf", "docx", "xlsx", "pptx", "csv", "eml")
+_READERS = {
+    "txt": "plain:read_text",
+    "json": "plain:read_json",
+    "xml": "plain:read_xml",
+    "md": "markup:read_markdown",
+    "html": "web:read_html",
+    "epub": "epub:read_epub",
+    "rst": "markup:read_rst",
+    "org": "markup:read_org",
+    "rtf": "markup:read_rtf",
+    "odt": "odt:read_odt",
+    "docx": "word:read_docx",
+    "pptx": "slides:read_pptx",
+    "xlsx": "sheets:read_xlsx",
+    "xls": "sheets:read_xls",
+    "csv": "sheets:read_csv",
+    "tsv": "sheets:read_tsv",
+    "eml": "mail:read_eml",
+    "msg": "mail:read_msg",
+    "pdf": "pdf:read_pdf",
+    "image": "image:read_image",
+    "doc": "legacy:read_doc",
+    "ppt": "legacy:read_ppt",
+}
+"""The reader of each format: a module of `readers`, and a function of it."""
+
+SUPPORTED = tuple(_READERS)
+
+_ARCHIVES = frozenset({"docx", "xlsx", "pptx", "epub", "odt"})
+"""Formats that are zip archives, which are looked through before a library unpacks them."""
 
 REFUSED = {
-    UNKNOWN: "unsupported_format",
-    UNREADABLE: "unreadable",
-    OVERSIZE: "too_large",
+    detection.UNKNOWN: "unsupported_format",
+    detection.UNREADABLE: "unreadable",
+    detection.OVERSIZE: "too_large",
+    detection.ENCRYPTED: "password_protected",
+    detection.MISNAMED: "misnamed",
+    detection.BROKEN: "damaged",
 }
 """Formats that are no formats: why such a document is held back without being parsed."""
 
-_PRELOAD = {
-    "pdf": "assets.elements.preload_pdf",
-    "eml": "unstructured.partition.email",
-    "txt": "unstructured.partition.text",
-}
+LOST_SHARE = 0.25
+LOST_CHARACTERS = 200
+"""A reader may miss so much of what an independent look found, and no more: page numbers, alternatives, markup that
+only looks like text. Beyond both, the document is held back."""
+
+MOST_CHARACTERS = 50_000_000
+"""Of a document's text. Postgres takes 1 GB in a field, and a parse travels through memory several times."""
 
 
 def modules_for(formats: Iterable[str]) -> list[str]:
     """Return the modules that a parser server should import for these formats."""
-    return [_PRELOAD.get(name, f"unstructured.partition.{name}") for name in sorted(set(formats) & set(SUPPORTED))]
+    return sorted({_module(_READERS[name]) for name in set(formats) & set(SUPPORTED)})
 
 
-class Unparseable(Exception):  # It names the document's state, not a fault of ours.
-    """A file that will not parse, for a reason that a person can act on.
-
-    Attributes:
-        reason: a reason code of docs/quarantine.md.
-    """
-
-    def __init__(self, reason: str) -> None:
-        """Remember the reason."""
-        super().__init__(reason)
-        self.reason = reason
-
-
-@dataclass(frozen=True, slots=True)
-class Element:
-    """A piece of a document.
-
-    Attributes:
-        kind: unstructured's category, as Title, NarrativeText, ListItem, Table.
-        start: first character in the document's text.
-        end: character after the last.
-        level: of a heading, 1 for the highest; 0 for what is no heading.
-        page: from 1; None where the format has no pages.
-        html: of a table.
-    """
-
-    kind: str
-    start: int
-    end: int
-    level: int = 0
-    page: int | None = None
-    html: str | None = None
-
-
-@dataclass(frozen=True)
-class Parsed:
-    """A parsed document.
-
-    Attributes:
-        text: the elements' texts, with a blank line between them.
-        elements: spans of it.
-        title: its first heading, if there is one.
-        pages: how many; 0 where the format has none.
-        counters: characters stripped and replaced.
-        properties: what the document says of itself.
-    """
-
-    text: str
-    elements: tuple[Element, ...]
-    title: str | None
-    pages: int
-    counters: dict[str, int]
-    properties: dict[str, str] = field(default_factory=dict)
-
-
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
-
-
-@dataclass
-class Cleaner:
-    """Takes out what a text column cannot or should not hold, and counts it.
-
-    Attributes:
-        stripped: control characters and lone surrogates taken out.
-    """
-
-    stripped: int = 0
-
-    def clean(self, text: str) -> str:
-        """Return the text without them, line ends unified, outer blanks removed."""
-        cleaned, count = _CONTROL.subn("", text.replace("\r\n", "\n").replace("\r", "\n"))
-        self.stripped += count
-        return cleaned.strip()
+def _module(reader: str) -> str:
+    return f"assets.elements.readers.{reader.partition(':')[0]}"
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A parsed document as it travels and is stored: its elements are JSON already."""
+    """A parsed document as it travels and is stored: its parts are JSON already."""
 
     text: str
     elements: str
     title: str | None
     pages: int
+    language: str
     counters: dict[str, int]
-    properties: dict[str, str]
+    properties: str
+    attachments: str
 
 
-def parse_packed(path: str, format: str, digest: bytes) -> Packed:  # noqa: A002  # The field's own word.
+def parse_packed(path: str, format: str, digest: bytes, parts: tuple[str, ...] = ()) -> Packed:  # noqa: A002
     """Parse a file and pack the result; raises as `parse` does."""
-    parsed = parse(path, format, digest)
-    elements = json.dumps([asdict(element) for element in parsed.elements], ensure_ascii=False)
-    return Packed(parsed.text, elements, parsed.title, parsed.pages, parsed.counters, parsed.properties)
+    parsed = parse(path, format, digest, parts)
+    return Packed(
+        parsed.text,
+        _json([asdict(element) for element in parsed.elements]),
+        parsed.title,
+        parsed.pages,
+        parsed.language,
+        parsed.counters,
+        _json(parsed.properties),
+        _json([asdict(attachment) for attachment in parsed.attachments]),
+    )
 
 
-def parse(path: str, format: str, digest: bytes) -> Parsed:  # noqa: A002
-    """Parse a file that is still the one that was hashed.
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def parse(path: str, format: str, digest: bytes, parts: tuple[str, ...] = ()) -> Parsed:  # noqa: A002
+    """Parse a file, or a file inside it, that is still the one that was hashed.
 
     Args:
         path: where it is.
         format: as detected from its content.
         digest: its sha256.
+        parts: where the document is inside the file, outermost first; empty for the file itself.
 
     Raises:
         Unparseable: the file cannot be parsed, with the reason.
@@ -147,206 +129,100 @@ def parse(path: str, format: str, digest: bytes) -> Parsed:  # noqa: A002
         content = Path(path).read_bytes()
     except OSError:
         raise Unparseable("changed_while_reading") from None
+    if parts:
+        content = _descend(content, parts)
     if hashlib.sha256(content).digest() != digest:
         raise Unparseable("changed_while_reading")
-    return assemble(_PARTITIONERS[format](content), format)
+    if format in _ARCHIVES:
+        from assets.elements.readers.archives import check_archive
+
+        check_archive(content)
+    return assemble(reader_of(format)(content))
 
 
-def assemble(found: Iterable[Any], format: str) -> Parsed:  # noqa: A002
-    """Join unstructured's elements into one text with spans.
+def _descend(content: bytes, parts: tuple[str, ...]) -> bytes:
+    from assets.elements.readers.mail import extract
+
+    for part in parts:
+        content = extract(content, part)
+    return content
+
+
+def reader_of(format: str) -> Callable[[bytes], Reading]:  # noqa: A002
+    """Return the reader of a format."""
+    reader = _READERS[format]
+    found: Callable[[bytes], Reading] = getattr(importlib.import_module(_module(reader)), reader.partition(":")[2])
+    return found
+
+
+def assemble(reading: Reading) -> Parsed:
+    """Join what a reader found into one text with spans.
 
     Args:
-        found: elements in reading order.
-        format: decides whether a title is trusted to be a heading.
+        reading: blocks in reading order, and what else is known.
+
+    Raises:
+        Unparseable: too much of the document is missing, or it has too much text.
     """
+    counters = Counter({"stripped": 0, "replaced": 0} | reading.counters)
+    blocks = list(reading.blocks)
+    _notice_loss(blocks, reading.visible)
     cleaner = Cleaner()
     pieces: list[str] = []
     elements: list[Element] = []
     at = 0
-    for item in found:
-        if item.category == "PageBreak":
-            continue
-        html = getattr(item.metadata, "text_as_html", None)
-        raw = table_text(html) if html and item.category == "Table" else item.text
-        text = cleaner.clean(raw or "")
-        if format == "pdf":
-            text = _BROKEN_JAPANESE.sub("", text)
+    for block in without_furniture(blocks, counters):
+        text = cleaner.clean(block.text)
         if not text:
             continue
-        if pieces:
-            at += 2
-        page = getattr(item.metadata, "page_number", None)
-        level = heading_level(item.category, getattr(item.metadata, "category_depth", None), text, format)
-        elements.append(Element(item.category, at, at + len(text), level, page, html))
+        at += len(BLANK_LINE) if pieces else 0
+        html = Cleaner().clean(block.html) if block.html else None  # Its characters are counted in the text already.
+        elements.append(Element(block.kind, at, at + len(text), block.level, block.page, html, block.hidden))
         pieces.append(text)
         at += len(text)
-    if format == "pdf":
-        elements = list(_without_cells(elements))
-    whole = "\n\n".join(pieces)
-    headings = [whole[e.start : e.end] for e in elements if e.level]
+        if at > MOST_CHARACTERS:
+            raise Unparseable("too_much_text")
+    whole = BLANK_LINE.join(pieces)
+    counters.update(cleaner.counts())
+    counters["replaced"] += whole.count("\ufffd")
+    counters["hidden"] += sum(element.end - element.start for element in elements if element.hidden)
     return Parsed(
         text=whole,
         elements=tuple(elements),
-        title=headings[0][:300] if headings else None,
-        pages=max((e.page or 0 for e in elements), default=0),
-        counters={"stripped": cleaner.stripped, "replaced": whole.count("\ufffd")},
+        title=_title(whole, elements, reading.properties),
+        pages=max((element.page or 0 for element in elements), default=0),
+        language=detect_language(whole, reading.properties.get("language")),
+        counters={name: count for name, count in counters.items() if count or name in {"stripped", "replaced"}},
+        properties=_properties(reading, cleaner),
+        attachments=tuple(reading.attachments),
     )
 
 
-_JAPANESE = "ぁ-んァ-ヶー一-龠々、。「」"
-_BROKEN_JAPANESE = re.compile(f"(?<=[{_JAPANESE}]) (?=[{_JAPANESE}])")
-"""The blank that takes the place of a line's end in print. Between Japanese characters it means nothing; the rare
-blank that somebody set there goes with it."""
-
-PROSE_CHARACTERS = 40
-
-
-def _without_cells(elements: list[Element]) -> Iterator[Element]:
-    """Take back headings that prose does not follow: in print, cells of a table look like titles in a row."""
-    for place, element in enumerate(elements):
-        following = elements[place + 1] if place + 1 < len(elements) else None
-        prose = following is not None and (
-            following.kind in {"NarrativeText", "ListItem"} or following.end - following.start >= PROSE_CHARACTERS
-        )
-        yield element if place == 0 or prose or not element.level else replace(element, level=0)
+def _notice_loss(blocks: list[Block], visible: int | None) -> None:
+    if visible is None:
+        return
+    found = sum(count_visible(block.text) for block in blocks)
+    if visible - found > max(LOST_CHARACTERS, visible * LOST_SHARE):
+        raise Unparseable("text_lost")
 
 
-_HEADING_START = re.compile(r"[^\W\d_a-z]|\d+(?:[.\-]\d+)*[.)、．]?\s+[^\W\d_a-z]|第\d")
-"""How a heading begins in print: with a capital or a Japanese character, numbered or not."""
-
-_SENTENCE_END = re.compile(r"[.。．!！?？:：;；,、，]\s*$")
-
-
-def heading_level(category: str, depth: int | None, text: str, format: str) -> int:  # noqa: A002
-    """Say whether an element is a heading, and of which level (1 highest; 0 for none).
-
-    Where the format has headings of its own, unstructured gives their depth. Elsewhere it guesses from
-    looks, and takes a Japanese sentence, which has no spaces, for a title: so a guess counts only if it is
-    short and does not end like a sentence.
-    """
-    if category != "Title":
-        return 0
-    if format in {"md", "html", "docx"}:
-        return depth + 1 if depth is not None else 0
-    if format == "pptx":  # A bullet below the first level is called a title, too.
-        return 1 if depth == 0 else 0
-    if format == "pdf" and len(text) <= 80 and "\n" not in text and not _SENTENCE_END.search(text):
-        return 1 if _HEADING_START.match(text) else 0
-    return 0
+def count_visible(text: str) -> int:
+    """Count characters other than white space."""
+    return len(text) - sum(map(str.isspace, text))
 
 
-def table_text(html: str) -> str:
-    """Write a table as lines, cells apart by bars, so that rows stay whole in plain text."""
-    import lxml.html
-
-    rows = []
-    for row in lxml.html.fromstring(html).iter("tr"):
-        cells = [" ".join(cell.text_content().split()) for cell in row.iter("td", "th")]
-        if any(cells):
-            rows.append(" | ".join(cells))
-    return "\n".join(rows)
+def _title(whole: str, elements: list[Element], properties: dict[str, str]) -> str | None:
+    heading = next((whole[e.start : e.end] for e in elements if e.level and not e.hidden), None)
+    found = heading or properties.get("title") or properties.get("subject")
+    return " ".join(found.split())[:300] if found else None
 
 
-def decode(content: bytes) -> str:
-    """Decode text of unknown encoding: UTF-8, a byte order mark, else what fits the bytes best.
-
-    Raises:
-        Unparseable: no encoding fits.
-    """
-    for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
-        if content.startswith(mark):
-            return content.decode(encoding, "replace")
-    if b"\x1b$" in content or b"\x1b(J" in content:  # ISO-2022-JP is made of ASCII bytes, and would pass as UTF-8.
-        try:
-            return content.decode("iso2022_jp")
-        except UnicodeDecodeError:
-            pass
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        pass
-    from charset_normalizer import from_bytes
-
-    best = from_bytes(content, cp_isolation=["cp932", "euc_jp", "iso2022_jp", "cp1252", "utf_16"]).best()
-    if best is None:
-        raise Unparseable("unknown_encoding")
-    return str(best)
-
-
-_NO_LANGUAGE = [""]
-"""Tells unstructured not to guess a language: its guess is slow, differs from run to run on short texts, and
-makes it look for English verbs."""
-
-
-def _text(content: bytes) -> Any:
-    from unstructured.partition.text import partition_text
-
-    text = decode(content)
-    return partition_text(text=text, languages=_NO_LANGUAGE) if text.strip() else []
-
-
-def _markdown(content: bytes) -> Any:
-    from unstructured.partition.md import partition_md
-
-    text = decode(content)
-    return partition_md(text=text, languages=_NO_LANGUAGE) if text.strip() else []
-
-
-def _html(content: bytes) -> Any:
-    from unstructured.partition.html import partition_html
-
-    text = decode(content)
-    return partition_html(text=text, languages=_NO_LANGUAGE) if text.strip() else []
-
-
-def _csv(content: bytes) -> Any:
-    from unstructured.partition.csv import partition_csv
-
-    text = decode(content)
-    if not text.strip():
-        return []
-    file = io.BytesIO(text.encode("utf-8", "replace"))
-    return partition_csv(file=file, encoding="utf-8", languages=_NO_LANGUAGE, include_header=True)
-
-
-def _pdf(content: bytes) -> Any:
-    from unstructured.partition.pdf import partition_pdf
-
-    return partition_pdf(file=io.BytesIO(content), strategy="fast", languages=["eng"])
-
-
-def _docx(content: bytes) -> Any:
-    from unstructured.partition.docx import partition_docx
-
-    return partition_docx(file=io.BytesIO(content), languages=_NO_LANGUAGE)
-
-
-def _pptx(content: bytes) -> Any:
-    from unstructured.partition.pptx import partition_pptx
-
-    return partition_pptx(file=io.BytesIO(content), languages=_NO_LANGUAGE, include_slide_notes=True)
-
-
-def _xlsx(content: bytes) -> Any:
-    from unstructured.partition.xlsx import partition_xlsx
-
-    return partition_xlsx(file=io.BytesIO(content), languages=_NO_LANGUAGE, include_header=False)
-
-
-def _email(content: bytes) -> Any:
-    from unstructured.partition.email import partition_email
-
-    return partition_email(file=io.BytesIO(content), languages=_NO_LANGUAGE, process_attachments=False)
-
-
-_PARTITIONERS: dict[str, Callable[[bytes], Any]] = {
-    "txt": _text,
-    "md": _markdown,
-    "html": _html,
-    "csv": _csv,
-    "pdf": _pdf,
-    "docx": _docx,
-    "pptx": _pptx,
-    "xlsx": _xlsx,
-    "eml": _email,
-}
+def _properties(reading: Reading, cleaner: Cleaner) -> dict[str, Any]:
+    properties: dict[str, Any] = {
+        name: cleaned for name, value in reading.properties.items() if (cleaned := cleaner.clean(str(value)))
+    }
+    if reading.front_matter:
+        properties["front_matter"] = cleaner.clean_all(reading.front_matter)
+    if reading.readings:
+        properties["furigana"] = cleaner.clean_all(list(dict.fromkeys(reading.readings)))
+    return properties

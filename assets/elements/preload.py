@@ -1,6 +1,6 @@
 """What a parser process holds before its first file: quiet libraries, and rules where a model would be.
 
-Imported by the server that parser processes are forked from, before any parser, and by nothing else.
+Imported before any of unstructured: by the server that parser processes are forked from, and by the readers.
 
 unstructured asks spaCy's English model how many sentences and words a line has, and whether it holds a verb,
 to tell a title from a paragraph. That model is downloaded while parsing where it is absent, takes nine tenths
@@ -9,11 +9,17 @@ of the time on text formats and knows no Japanese. Three rules answer the same q
 """
 
 import logging
+import os
 import re
 import warnings
 from functools import lru_cache
 
-from unstructured.nlp import tokenize
+from resources.parser_pool import TELEMETRY_OFF
+
+for _name, _value in TELEMETRY_OFF.items():  # Read when the libraries are imported, below and later.
+    os.environ.setdefault(_name, _value)
+
+from unstructured.nlp import tokenize  # noqa: E402
 
 _SENTENCE = re.compile(r"[^.!?。！？．…]+[.!?。！？．…]*|[.!?。！？．…]+")
 _WORD = re.compile(r"\w+|[^\w\s]")

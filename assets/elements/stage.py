@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+from assets.documents.describe import describe
 from assets.elements.parsing import REFUSED, SUPPORTED, Packed
+from assets.elements.reasons import FAILURES
 from assets.refresh import Growth, Refresh, StageReport
 from resources.parser_pool import Outcome, Task
 
@@ -20,20 +22,26 @@ WRITE_DOCUMENTS = 50
 """Parses gathered before they are written: a bound on memory and on what a crash costs."""
 
 
-@dataclass(frozen=True)
+DEEPEST_ATTACHMENT = 5
+"""Mails in mails that are opened."""
+
+
+@dataclass(frozen=True, eq=False)
 class Unparsed:
     """Bytes without a parse.
 
     Attributes:
         content_hash: sha256 of the bytes.
         format: as detected.
-        uri: one document that has them.
+        uri: one listed file that holds them.
+        parts: where they are inside that file; empty where they are the file.
         total: how many there are.
     """
 
     content_hash: bytes
     format: str
     uri: str
+    parts: list[str]
     total: int
 
 
@@ -43,6 +51,27 @@ def run(refresh: Refresh) -> StageReport:
     if refresh.converged:
         return report
     tally: Counter[str] = Counter()
+    _parse_waiting(refresh, tally, report)
+    for _ in range(DEEPEST_ATTACHMENT):
+        if not _follow_attachments(refresh, tally, report):
+            break
+        _parse_waiting(refresh, tally, report)
+    deferred = report.quarantined.pop("changed_while_reading", 0)
+    report.counts = {
+        "parsed": tally["parsed"],
+        "pages": tally["pages"],
+        "characters": tally["characters"],
+        "stripped": tally["stripped"],
+        "attachments": tally["attachments"],
+        "deferred": deferred,
+        "quarantined": sum(report.quarantined.values()),
+    }
+    describe(refresh, report)
+    return report
+
+
+def _parse_waiting(refresh: Refresh, tally: Counter[str], report: StageReport) -> None:
+    """Parse what has no parse yet, and write it as it comes."""
     with refresh.bench.database.connect() as reader, ThreadPoolExecutor(1) as writer:
         waiting = reader.stream(Unparsed, "elements/read_unparsed", refresh.params)
         growth = Growth()
@@ -54,16 +83,18 @@ def run(refresh: Refresh) -> StageReport:
             report.changed = True
         if writing is not None:
             writing.result()
-    deferred = report.quarantined.pop("changed_while_reading", 0)
-    report.counts = {
-        "parsed": tally["parsed"],
-        "pages": tally["pages"],
-        "characters": tally["characters"],
-        "stripped": tally["stripped"],
-        "deferred": deferred,
-        "quarantined": sum(report.quarantined.values()),
-    }
-    return report
+
+
+def _follow_attachments(refresh: Refresh, tally: Counter[str], report: StageReport) -> bool:
+    """Make documents of what parsed mails hold, and let go of what they hold no more; say whether any came or went."""
+    if not refresh.session.value("elements/has_mails", refresh.params):
+        return False
+    with refresh.writing():
+        gone = refresh.session.records("elements/mark_orphans", refresh.params)
+        new = refresh.session.records("elements/upsert_attachments", refresh.params)
+    tally["attachments"] += len(new)
+    report.changed |= bool(gone or new)
+    return bool(gone or new)
 
 
 def _parse(refresh: Refresh, waiting: Iterator[Unparsed]) -> Iterator[Outcome]:
@@ -78,14 +109,14 @@ def _parse(refresh: Refresh, waiting: Iterator[Unparsed]) -> Iterator[Outcome]:
     def tasks() -> Iterator[Task]:
         for item in chain([first], waiting):
             if item.format not in SUPPORTED:
-                unread.append(Outcome(item, failure="error", detail=REFUSED.get(item.format, "unsupported_format")))
+                unread.append(Outcome(item, failure="refused", detail=REFUSED.get(item.format, "unsupported_format")))
                 continue
             own = fetched[item] = ExitStack()
             try:
                 path = own.enter_context(source.fetch(item.uri))
             except OSError:
                 path = Path("gone")
-            yield Task(item, (str(path), item.format, item.content_hash))
+            yield Task(item, (str(path), item.format, item.content_hash, tuple(item.parts)))
 
     done = 0
     try:
@@ -138,21 +169,19 @@ def _store(refresh: Refresh, outcomes: list[Outcome], tally: Counter[str]) -> No
                 "texts": [parsed.text for _, parsed in parses],
                 "elements": [parsed.elements for _, parsed in parses],
                 "pages": [parsed.pages for _, parsed in parses],
-                "properties": [json.dumps(parsed.properties) for _, parsed in parses],
+                "languages": [parsed.language for _, parsed in parses],
+                "properties": [parsed.properties for _, parsed in parses],
+                "attachments": [parsed.attachments for _, parsed in parses],
                 "counters": [json.dumps(parsed.counters) for _, parsed in parses],
             },
         )
-
-
-_REASONS = {"timeout": "parse_timeout", "memory": "parse_memory", "crashed": "parser_crashed", "error": "parse_error"}
 
 
 def _quarantine(refresh: Refresh, outcomes: list[Outcome], report: StageReport) -> None:
     """Hold documents back; one that changed under our hands is left for the next refresh instead."""
     rows = []
     for outcome in outcomes:
-        known = outcome.detail in {*REFUSED.values(), "unknown_encoding", "changed_while_reading"}
-        reason = outcome.detail if known else _REASONS[outcome.failure or "error"]
+        reason = outcome.detail if outcome.failure == "refused" else FAILURES[outcome.failure or "error"]
         report.quarantined[reason] = report.quarantined.get(reason, 0) + 1
         if reason != "changed_while_reading":
             rows.append((outcome.key, reason, outcome.detail))

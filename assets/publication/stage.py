@@ -8,9 +8,11 @@ from typing import Any
 
 from assets.auditing.audit import suite_id
 from assets.chunks import audits as chunk_audits
+from assets.documents.patterns import PARTS_OF_URI, placeholders
 from assets.elements import audits as element_audits
 from assets.publication.gate import GateFacts, findings
 from assets.refresh import Refresh, StageReport
+from assets.settings import Collection
 from assets.vectors import audits as vector_audits
 from assets.vectors.spaces import KnownSpace, find_space
 from resources.errors import GateClosed
@@ -94,11 +96,8 @@ def _flip(refresh: Refresh, suites: dict[str, int]) -> dict[str, Any]:
         "publication/insert_publish",
         refresh.params | {"refresh_id": refresh.refresh_id, "run_id": refresh.run_id},
     )
-    link_before, link_after = _link(refresh.settings.link)
     params = refresh.params | {"publish_id": publish["publish_id"], "collection": refresh.name}
-    moved = session.execute(
-        "publication/insert_changes", params | suites | {"link_before": link_before, "link_after": link_after}
-    )
+    moved = session.execute("publication/insert_changes", params | suites | _link(refresh.settings))
     if not moved:
         raise _NothingToMove
     counts = session.record("publication/count_changes", params)
@@ -118,12 +117,15 @@ def _flip(refresh: Refresh, suites: dict[str, int]) -> dict[str, Any]:
     return {"publish_number": publish["number"]} | {name: counts[name] for name in COUNTED}
 
 
-def _link(template: str | None) -> tuple[str | None, str]:
-    """Cut a link template at its placeholder."""
-    if template is None:
-        return None, ""
-    before, _, after = template.partition("{uri}")
-    return before, after
+def _link(settings: Collection) -> dict[str, Any]:
+    """Return a link template, and which of its placeholders are parts of the path and which declared fields."""
+    names = dict.fromkeys(placeholders(settings.link or ""))
+    declared = settings.metadata.fields if settings.metadata else {}
+    return {
+        "link": settings.link,
+        "link_parts": [name for name in names if name in PARTS_OF_URI and name not in declared],
+        "link_fields": [name for name in names if name in declared],
+    }
 
 
 def _record_verdict(refresh: Refresh, found: dict[str, str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 
@@ -19,9 +19,16 @@ from pipelines.workbench import DAGSTER_DATABASE_VARIABLE, DATABASE_VARIABLE, ma
 from resources.errors import SuimonError
 from resources.migrator import read_state
 from resources.postgres import ALLOW_OLD_PGVECTOR, Database
+from resources.programs import ProgramFailed, ProgramTimeout, find_program, run_program
+from resources.sandbox import network_isolation
 from resources.sources import shown
 
 ENOUGH_DISK_BYTES = 2_000_000_000
+
+OCR_LANGUAGES = ("eng", "jpn", "jpn_vert")
+"""What tesseract should know: English, and Japanese in lines and in columns."""
+
+LIBREOFFICE = "libreoffice-writer-nogui libreoffice-impress-nogui"
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,10 @@ def examine(config: Config) -> Iterator[Finding]:
     yield _try("schema", lambda: _schema(bench))
     yield _try("embedding endpoint", lambda: _endpoint(bench, config))
     yield _try("Dagster's database", lambda: _dagster(config))
-    yield Finding("optional tools", ok=True, says=_optional())
+    yield _try("parser isolation", _isolation)
+    yield _try("tesseract", _tesseract)
+    yield _try("LibreOffice", lambda: _tool("soffice", LIBREOFFICE, ".doc and .ppt"))
+    yield _try("pandoc", lambda: _tool("pandoc", "pandoc", ".rst, .org and .rtf"))
 
 
 def _try(what: str, test: Callable[[], str]) -> Finding:
@@ -134,6 +144,33 @@ def _dagster(config: Config) -> str:
     return f"declared in {DAGSTER_DATABASE_VARIABLE}" if DAGSTER_DATABASE_VARIABLE in os.environ else "embedded"
 
 
-def _optional() -> str:
-    found = {name: shutil.which(name) for name in ("tesseract", "soffice")}
-    return ", ".join(f"{name} {'found' if path else 'not found'}" for name, path in found.items())
+def _isolation() -> str:
+    if network_isolation() == "kernel":
+        return "parsers and what they start have no network, by the kernel"
+    return (
+        "parsers have no network as far as Python knows; programs that they start do: this kernel, or this container, "
+        "grants no network namespaces (unprivileged user namespaces are off, or CAP_SYS_ADMIN is missing)"
+    )
+
+
+def _tool(name: str, package: str, formats: str) -> str:
+    path = find_program(name)
+    return path or f"not installed, optional: without it {formats} are quarantined; on Debian: apt install {package}"
+
+
+def _tesseract() -> str:
+    path = find_program("tesseract")
+    if path is None:
+        return _tool("tesseract", f"tesseract-ocr {_packages(OCR_LANGUAGES)}", "images and scanned PDFs")
+    try:
+        known = set(run_program([path, "--list-langs"], seconds=20).decode("utf-8", "replace").split())
+    except (ProgramFailed, ProgramTimeout):
+        return f"{path} does not run, so that images and scanned PDFs are quarantined"
+    missing = [name for name in OCR_LANGUAGES if name not in known]
+    if missing:
+        return f"{path} lacks {', '.join(missing)}, so that text in it is not read; apt install {_packages(missing)}"
+    return f"{path} with {', '.join(OCR_LANGUAGES)}"
+
+
+def _packages(languages: Iterable[str]) -> str:
+    return " ".join(f"tesseract-ocr-{name.replace('_', '-')}" for name in languages)

@@ -23,6 +23,7 @@ COMMANDS = {
     "refresh": ("pipelines.cli.refresh", "Bring collections up to date now."),
     "plan": ("pipelines.cli.plan", "Say what a refresh would do and cost; send nothing."),
     "status": ("pipelines.cli.status", "Show what readers see, what is held back, and how the last runs ended."),
+    "preview": ("pipelines.cli.preview", "Show what becomes of a file: its elements and chunks, without a database."),
     "search": ("pipelines.cli.search", "Search the published table."),
     "embed": ("pipelines.cli.search", "Print the vector of some words as an SQL literal."),
     "migrate": ("pipelines.cli.setup", "Bring the database's schema up to this version."),

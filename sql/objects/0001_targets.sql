@@ -10,6 +10,7 @@ CREATE VIEW targets AS
 SELECT
     d.collection_id,
     d.document_id,
+    d.parent_id,
     d.uri,
     d.content_hash,
     d.format,
@@ -73,3 +74,30 @@ WHERE
     t.chunk_set_id IS NOT null
     AND NOT t.quarantined
     AND h.chunk_set_id IS DISTINCT FROM t.chunk_set_id;
+
+-- Purpose: where an attachment is to be found: the listed file that holds it, and the way into it.
+CREATE OR REPLACE VIEW files_of_attachments AS
+WITH RECURSIVE up AS (
+    SELECT
+        d.document_id,
+        d.parent_id,
+        ARRAY[d.part] AS parts
+    FROM documents AS d
+    WHERE d.parent_id IS NOT null
+    UNION ALL
+    SELECT
+        up.document_id,
+        above.parent_id,
+        above.part || up.parts AS parts
+    FROM up
+    INNER JOIN documents AS above ON up.parent_id = above.document_id
+    WHERE above.parent_id IS NOT null
+)
+
+SELECT
+    up.document_id,
+    root.uri,
+    up.parts
+FROM up
+INNER JOIN documents AS root ON up.parent_id = root.document_id
+WHERE root.parent_id IS null;

@@ -59,7 +59,10 @@ INNER JOIN elements AS e ON t.elements_id = e.elements_id
 LEFT JOIN heads AS h ON t.document_id = h.document_id
 WHERE NOT t.quarantined AND (t.chunk_set_id IS null OR h.chunk_set_id IS DISTINCT FROM t.chunk_set_id);
 
--- A row a candidate chunk set: whether its chunks hang together and hold the document's whole text.
+-- A row a candidate chunk set: whether its chunks hang together, hold the document's whole text, and hold it
+-- where their spans say. Each is asked of the text once for all chunks: what they show, with blanks for the gaps
+-- between their spans, is the document, blank for blank. Only where it is not, each span and gap is cut out of the
+-- text to count them: in a text of megabytes every such cut reads it from its start.
 CREATE VIEW audited_chunk_sets AS
 SELECT
     c.collection_id,
@@ -69,32 +72,57 @@ SELECT
     seen.ordinal_gaps,
     seen.empty_chunks,
     seen.longest_tokens,
-    left_out.characters AS characters_left_out
+    CASE WHEN seen.sound THEN 0 ELSE (
+        SELECT
+            coalesce(sum(length(regexp_replace(
+                substr(e.text, lower(gap.span) + 1, upper(gap.span) - lower(gap.span)), '\s', '', 'g'
+            ))), 0)
+        FROM unnest(int4multirange(int4range(0, length(e.text))) - seen.covered) AS gap (span)
+    ) END AS characters_left_out,
+    CASE WHEN seen.sound THEN 0 ELSE (
+        SELECT count(*)
+        FROM chunks AS k
+        INNER JOIN texts AS x ON k.text_id = x.text_id
+        WHERE
+            k.chunk_set_id = c.chunk_set_id
+            AND substr(x.text, k.body_start + k.lead + 1)
+            IS DISTINCT FROM substr(e.text, lower(k.span) + 1, upper(k.span) - lower(k.span))
+    ) END AS misplaced_spans
 FROM candidates AS c
+INNER JOIN elements AS e ON c.elements_id = e.elements_id
 CROSS JOIN
     LATERAL (
         SELECT
             count(*) AS chunks,
-            coalesce(max(k.ordinal) + 1, 0) - count(*) AS ordinal_gaps,
-            count(*) FILTER (WHERE substr(x.text, k.body_start + 1) !~ '\S') AS empty_chunks,
-            coalesce(max(x.tokens), 0) AS longest_tokens,
-            coalesce(range_agg(k.span), '{{}}'::int4multirange) AS covered
-        FROM chunks AS k
-        INNER JOIN texts AS x ON k.text_id = x.text_id
-        WHERE k.chunk_set_id = c.chunk_set_id
-    ) AS seen
-CROSS JOIN LATERAL (
-    SELECT
-        coalesce(sum(length(regexp_replace(
-            substr(e.text, lower(gap.span) + 1, upper(gap.span) - lower(gap.span)), '\s', '', 'g'
-        ))), 0) AS characters
-    FROM elements AS e
-    CROSS JOIN
-        LATERAL unnest(
-            int4multirange(int4range(0, length(e.text))) - seen.covered
-        ) AS gap (span)
-    WHERE e.elements_id = c.elements_id
-) AS left_out;
+            coalesce(max(p.ordinal) + 1, 0) - count(*) AS ordinal_gaps,
+            count(*) FILTER (WHERE p.body !~ '\S') AS empty_chunks,
+            coalesce(max(p.tokens), 0) AS longest_tokens,
+            coalesce(range_agg(p.span), '{{}}'::int4multirange) AS covered,
+            coalesce(bool_and(
+                length(p.body) = upper(p.span) - lower(p.span)
+                AND left(p.body, greatest(p.reached - lower(p.span), 0))
+                = right(p.body_before, greatest(p.reached - lower(p.span), 0))
+            ), false)
+            AND rtrim(translate(e.text, E'\t\n\u00a0\u3000', '    ')) = rtrim(string_agg(
+                repeat(' ', least(greatest(lower(p.span) - p.reached, 0), 1000000))
+                || translate(substr(p.body, greatest(p.reached - lower(p.span), 0) + 1), E'\t\n\u00a0\u3000', '    '),
+                '' ORDER BY p.ordinal
+            )) AS sound
+        FROM (
+            SELECT
+                k.ordinal,
+                k.span,
+                x.tokens,
+                shown.body,
+                lag(upper(k.span), 1, 0) OVER following AS reached,
+                lag(shown.body, 1, '') OVER following AS body_before
+            FROM chunks AS k
+            INNER JOIN texts AS x ON k.text_id = x.text_id
+            CROSS JOIN LATERAL (SELECT substr(x.text, k.body_start + k.lead + 1) AS body) AS shown
+            WHERE k.chunk_set_id = c.chunk_set_id
+            WINDOW following AS (ORDER BY k.ordinal)
+        ) AS p
+    ) AS seen;
 
 -- A row a text that a candidate wants to show; what its vector is like is told by audited_vectors_<space>,
 -- which is made with the space.

@@ -19,9 +19,9 @@ BEGIN
         EXECUTE format('DROP VIEW IF EXISTS {search}.%I', named);
         EXECUTE format(
             'CREATE VIEW {search}.%I AS
-             SELECT h.collection, h.uri, h.link, h.title, k.heading_path, k.pages, k.ordinal,
-                    substr(t.text, k.body_start + 1) AS text, h.metadata, v.embedding,
-                    p.published_at, p.number AS publish, p.run_id, h.document_id, k.span, v.text_id
+             SELECT h.collection, h.uri, replace(h.link, ''{{page}}'', coalesce(k.pages[1], 1)::text) AS link, h.title, k.heading_path, k.pages, k.ordinal,
+                    substr(t.text, k.body_start + 1) AS text, k.html, k.flags, h.metadata, v.embedding,
+                    p.published_at, p.number AS publish, p.run_id, h.document_id, k.span, k.lead, v.text_id
              FROM %I AS v
              INNER JOIN texts AS t ON v.text_id = t.text_id
              INNER JOIN chunks AS k ON v.text_id = k.text_id

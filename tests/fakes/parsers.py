@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from resources.programs import run_program
 
 
 class Held(Exception):  # Named like the project's own.
@@ -35,6 +39,75 @@ def _raise(text: str) -> None:
 
 def _hold(reason: str) -> None:
     raise Held(reason)
+
+
+def _misread(content: bytes) -> str:
+    return content.decode("ascii")
+
+
+def _hold_unpicklably(megabytes: int) -> Any:
+    """Give an answer whose pickling takes twice the memory that it takes itself."""
+    return [bytearray(megabytes << 20)]
+
+
+def _spin(argument: Any) -> None:
+    while True:
+        pass
+
+
+def _write(megabytes: int) -> None:
+    with tempfile.NamedTemporaryFile() as file:
+        # Only the last byte is really written.
+        file.seek((megabytes << 20) - 1)
+        file.write(b"0")
+
+
+def _answer_at_length(megabytes: int) -> bytes:
+    return bytes(megabytes << 20)
+
+
+def _print(text: str) -> None:
+    print(text)  # noqa: T201  # As parsers do.
+    print(text, file=sys.stderr)  # noqa: T201
+    os.write(2, text.encode())
+
+
+def _leave_behind(path: str) -> list[str]:
+    """Leave a process, a file and a folder; returns what was there before."""
+    folder = Path(tempfile.gettempdir())
+    found = sorted(child.name for child in folder.iterdir())
+    (folder / "left").mkdir()
+    (folder / "left" / "file").write_text("4711", encoding="ascii")
+    (folder / "file").symlink_to(path)
+    return found
+
+
+def _start_and_stay(path: str) -> None:
+    """Start a program in a process group of its own, say its number, and never return."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], process_group=0)
+    Path(path).write_text(str(child.pid), encoding="ascii")
+    _stay(None)
+
+
+def _start_and_die(path: str) -> None:
+    """Start a program, say its number, and die."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    Path(path).write_text(str(child.pid), encoding="ascii")
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def _run(argument: tuple[str, float]) -> bytes:
+    """Let a program of ours run for some seconds."""
+    program, seconds = argument
+    return run_program([sys.executable, "-c", program], seconds=seconds)
+
+
+def _pair(argument: Any) -> bytes:
+    """Talk through a pair of sockets, as asyncio does with itself."""
+    one, other = socket.socketpair()
+    with one, other:
+        one.sendall(b"4711")
+        return other.recv(4)
 
 
 def _recurse(depth: int) -> int:
@@ -86,7 +159,19 @@ DEEDS: dict[str, Callable[[Any], Any]] = {
     "raise": _raise,
     "hold": _hold,
     "recurse": _recurse,
+    "misread": _misread,
+    "kill": lambda number: os.kill(os.getpid(), number),
     "unpicklable": lambda argument: threading.Lock(),
+    "hold unpicklably": _hold_unpicklably,
+    "spin": _spin,
+    "write": _write,
+    "answer at length": _answer_at_length,
+    "print": _print,
+    "leave behind": _leave_behind,
+    "start and stay": _start_and_stay,
+    "start and die": _start_and_die,
+    "run": _run,
+    "pair": _pair,
     "connect": _connect,
     "send": _send,
     "listen": _listen,

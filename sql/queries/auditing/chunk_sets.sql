@@ -7,7 +7,8 @@ SELECT
     a.ordinal_gaps,
     a.empty_chunks,
     a.longest_tokens,
-    a.characters_left_out
+    a.characters_left_out,
+    a.misplaced_spans
 FROM audited_chunk_sets AS a
 WHERE
     a.collection_id = %(collection_id)s

@@ -1,5 +1,5 @@
 -- Purpose: write what a scan found; the row changes only where something differs, and returns whether
--- the bytes, the format or the metadata did.
+-- the bytes, the format or the metadata did. The declared metadata is due again.
 -- Parameters: collection_id, and arrays of equal length. Index: documents (collection_id, uri).
 INSERT INTO documents (collection_id, uri, stamp, settled, size, content_hash, format, metadata)
 SELECT
@@ -23,6 +23,7 @@ ON CONFLICT (collection_id, uri) DO UPDATE SET
     content_hash = excluded.content_hash,
     format = excluded.format,
     metadata = excluded.metadata,
+    described_for = '',
     vanished_at = null,
     changed_at = CASE
         WHEN documents.content_hash = excluded.content_hash THEN documents.changed_at ELSE now()

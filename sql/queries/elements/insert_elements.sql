@@ -1,6 +1,8 @@
 -- Purpose: store parses; one that another refresh stored meanwhile stays as it is.
 -- Parameters: recipe_id, and arrays of equal length. Index: elements (content_hash, format, recipe_id).
-INSERT INTO elements (content_hash, format, recipe_id, title, text, elements, pages, properties, counters)
+INSERT INTO elements (
+    content_hash, format, recipe_id, title, text, elements, pages, language, properties, attachments, counters
+)
 SELECT
     f.content_hash,
     f.format,
@@ -9,12 +11,15 @@ SELECT
     f.text,
     f.elements::jsonb,
     f.pages,
+    f.language,
     f.properties::jsonb,
+    f.attachments::jsonb,
     f.counters::jsonb
 FROM
     unnest(
         %(digests)s::bytea[], %(formats)s::text[], %(titles)s::text[], %(texts)s::text[],
-        %(elements)s::text[], %(pages)s::integer[], %(properties)s::text[], %(counters)s::text[]
-    ) AS f (content_hash, format, title, text, elements, pages, properties, counters)
+        %(elements)s::text[], %(pages)s::integer[], %(languages)s::text[],
+        %(properties)s::text[], %(attachments)s::text[], %(counters)s::text[]
+    ) AS f (content_hash, format, title, text, elements, pages, language, properties, attachments, counters)
 ORDER BY f.content_hash, f.format
 ON CONFLICT (content_hash, format, recipe_id) DO NOTHING

@@ -1,6 +1,8 @@
 -- Purpose: write down which heads a publish moves: documents that show something else than they ought
 -- to, and documents that are gone.
--- Parameters: collection_id, publish_id, link_before, link_after, chunk_suite. Index: heads_pkey, see the view targets.
+-- An attachment is found through the mail around it.
+-- Parameters: collection_id, publish_id, link, link_parts, link_fields, chunk_suite.
+-- Index: heads_pkey, see the view targets.
 INSERT INTO publish_changes (publish_id, document_id, chunk_set_id, link, title, metadata)
 SELECT
     %(publish_id)s,
@@ -15,8 +17,14 @@ FROM (
         t.chunk_set_id,
         t.metadata,
         coalesce(t.title, t.metadata ->> 'name', t.uri) AS title,
-        CASE WHEN %(link_before)s::text IS NOT null THEN %(link_before)s || t.uri || %(link_after)s END AS link
+        CASE
+            WHEN %(link)s::text IS NOT null
+                THEN link_of(
+                    %(link)s, %(link_parts)s, %(link_fields)s, coalesce(file.uri, t.uri), t.metadata
+                )
+        END AS link
     FROM targets AS t
+    LEFT JOIN files_of_attachments AS file ON t.document_id = file.document_id AND t.parent_id IS NOT null
     WHERE t.collection_id = %(collection_id)s AND t.chunk_set_id IS NOT null AND NOT t.quarantined
 ) AS w
 LEFT JOIN heads AS h ON w.document_id = h.document_id

@@ -1,0 +1,71 @@
+"""Which language a document is in: told by its script where that decides, by its letters elsewhere."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+UNDETERMINED = "und"
+SAMPLE = 6_000
+"""Characters that are looked at."""
+
+LEAST = 40
+"""Letters below which nothing is said."""
+
+SURE = 0.8
+"""Probability below which a guess is none: names and numbers look like every language."""
+
+_KANA = re.compile("[\u3041-\u3096\u30a1-\u30fa\uff66-\uff9d]")
+_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
+_HANGUL = re.compile("[\uac00-\ud7a3\u1100-\u11ff]")
+_LETTER = re.compile(r"[^\W\d_]")
+_CODE = re.compile(r"[a-z]{2}")
+
+
+def detect_language(text: str, declared: str | None = None) -> str:
+    """Return the ISO 639-1 code of a text's language, `und` where nothing can be told.
+
+    Args:
+        text: of a document.
+        declared: what the document says itself, as `ja-JP`; believed only where the text does not decide.
+    """
+    sample = text[:SAMPLE]
+    letters = len(_LETTER.findall(sample))
+    han, kana, hangul = (len(script.findall(sample)) for script in (_HAN, _KANA, _HANGUL))
+    if letters < LEAST and not kana and not hangul:
+        return _declared(declared)
+    if han + kana + hangul > letters * 0.3:
+        if kana > hangul:
+            return "ja"
+        if hangul:
+            return "ko"
+        return "ja" if (declared or "").lower().startswith("ja") else "zh"
+    return _by_letters(sample) or _declared(declared)
+
+
+def _declared(declared: str | None) -> str:
+    found = _CODE.match((declared or "").lower())
+    return found.group() if found else UNDETERMINED
+
+
+def _by_letters(sample: str) -> str | None:
+    from langdetect.lang_detect_exception import LangDetectException
+
+    detector = _factory().create()
+    detector.append(sample)
+    try:
+        best = detector.get_probabilities()[0]
+    except (LangDetectException, IndexError):
+        return None
+    return str(best.lang).partition("-")[0] if best.prob >= SURE else None
+
+
+@cache
+def _factory() -> Any:
+    """Load the profiles once; the seed makes the same text give the same answer."""
+    from langdetect import detector_factory
+
+    detector_factory.DetectorFactory.seed = 0
+    detector_factory.init_factory()
+    return detector_factory._factory  # noqa: SLF001  # The library's own shortcut makes it, and keeps it there.
