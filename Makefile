@@ -65,10 +65,10 @@ schema: $(STAMP)
 
 # Needs uv on the PATH.
 lock:
-	uv pip compile pyproject.toml --extra pdf --extra pandoc --universal --python-version 3.11 \
-	  --override requirements/overrides.txt --generate-hashes --no-emit-index-url --no-header -q -o requirements/default.txt
-	uv pip compile pyproject.toml --extra pdf --extra pandoc --extra s3 --extra dev --universal --python-version 3.11 \
-	  --override requirements/overrides.txt -c requirements/default.txt --generate-hashes --no-emit-index-url \
+	uv pip compile pyproject.toml --extra pandoc --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-header -q -o requirements/default.txt
+	uv pip compile pyproject.toml --extra pandoc --extra s3 --extra dev --universal --python-version 3.11 \
+	  -c requirements/default.txt --generate-hashes --no-emit-index-url \
 	  --no-header -q -o requirements/dev.txt
 
 clean:

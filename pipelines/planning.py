@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from assets.documents.gathering import Gatherer
 from assets.documents.scan import Comparison, Known, examine
 from assets.elements.parsing import SUPPORTED
 from assets.recipes import chunk_recipe, parse_recipe
@@ -57,8 +58,9 @@ def make_plan(bench: Workbench, name: str) -> Plan:
         collection_id = rows[0]["collection_id"] if rows else 0
         params = {"collection_id": collection_id}
         known = reader.stream(Known, "documents/read_known_documents", params)
-        source = bench.source(name)
-        comparison = Comparison(source.list(), known)
+        gatherer = Gatherer(bench, name)
+        source = gatherer.source
+        comparison = Comparison(source.list(), known, gatherer.stamp)
         fresh = [_classify(session, source, difference, plan) for difference in comparison]
         plan.documents["unchanged"] += comparison.unchanged
         _estimate(session, [item for item in fresh if item], plan)
@@ -76,6 +78,9 @@ def _classify(session: Session, source: Source, difference: Any, plan: Plan) -> 
     entry, known = difference.entry, difference.known
     if entry is None:
         plan.documents["vanished"] += 1
+        return None
+    if not difference.content:
+        plan.documents["with other metadata"] += 1
         return None
     try:
         with source.open(entry.uri) as stream:

@@ -13,6 +13,7 @@ from typing import Any
 import dagster as dg
 
 from assets import partitions
+from assets.documents.gathering import Gatherer
 from assets.documents.scan import Comparison, Known
 from assets.workbench import Workbench
 from pipelines.workbench import make_workbench
@@ -31,11 +32,13 @@ def change_digest(bench: Workbench, name: str) -> str | None:
         # The last refresh is part of it: a change that comes again after it was undone is a change again.
         digest.update(str(session.value("refresh/read_last_refresh", params)).encode())
         known = session.stream(Known, "documents/read_known_documents", params)
-        for difference in Comparison(bench.source(name).list(), known):
-            if difference.known and difference.entry and difference.known.stamp == difference.entry.stamp:
+        gatherer = Gatherer(bench, name)
+        for difference in Comparison(gatherer.source.list(), known, gatherer.stamp):
+            entry, before = difference.entry, difference.known
+            if before and entry and difference.content and before.stamp == entry.stamp:
                 continue  # Only its stamp is too young to be trusted: the nightly refresh settles that.
-            uri = (difference.entry or difference.known).uri  # type: ignore[union-attr]
-            stamp = difference.entry.stamp if difference.entry else "gone"
+            uri = (entry or before).uri  # type: ignore[union-attr]
+            stamp = f"{entry.stamp} {gatherer.stamp(entry)}" if entry else "gone"
             digest.update(f"{uri}\0{stamp}\0".encode())
             differs = True
     return digest.hexdigest()[:16] if differs else None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from assets.elements.document import Block, Reading
 from assets.elements.parsing import count_visible
-from assets.elements.readers.word import read_docx
+from assets.elements.readers.office.word import read_docx
 
 OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006"
 

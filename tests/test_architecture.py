@@ -14,9 +14,12 @@ from pipelines.cli.setup import schema
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = ("sql", "resources", "assets", "pipelines")
 PURE = (
-    "assets/documents/scan.py",
-    "assets/elements/parsing.py",
-    "assets/chunks/chunking.py",
+    *(f"assets/documents/{name}.py" for name in ("scan", "detection", "values", "patterns", "manifests", "metadata")),
+    *(f"assets/elements/{name}.py" for name in ("document", "parsing", "cleaning", "language", "furniture", "reasons")),
+    *(
+        f"assets/chunks/{name}.py"
+        for name in ("chunking", "units", "packing", "splitting", "sentences", "tables", "leads")
+    ),
     "assets/vectors/batching.py",
     "assets/publication/gate.py",
 )

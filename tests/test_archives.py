@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assets.elements.document import Unparseable
-from assets.elements.readers import archives
-from assets.elements.readers.archives import check_archive
+from assets.elements.readers.office import archives
+from assets.elements.readers.office.archives import check_archive
 
 TYPES = "[Content_Types].xml"
 

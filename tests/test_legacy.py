@@ -12,7 +12,7 @@ import pptx
 import pytest
 
 from assets.elements.document import Unparseable
-from assets.elements.readers import legacy
+from assets.elements.readers.office import legacy
 from assets.elements.readers.tools import find_tool, run_tool
 from resources.parser_pool import ParserPool, Task
 
@@ -82,7 +82,7 @@ def test_an_old_presentation_is_read(old_slides: bytes) -> None:
 def converters() -> Iterator[ParserPool]:
     """Two workers that convert, walled in as they are in a refresh."""
     pool = ParserPool(
-        "assets.elements.readers.legacy:convert", preload=("assets.elements.readers.legacy",), processes=2
+        "assets.elements.readers.office.legacy:convert", preload=("assets.elements.readers.office.legacy",), processes=2
     )
     yield pool
     pool.close()

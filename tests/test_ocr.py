@@ -12,9 +12,9 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from assets.elements.document import Block, Unparseable
-from assets.elements.readers import ocr
-from assets.elements.readers.image import read_image
-from assets.elements.readers.pdf import read_pdf
+from assets.elements.readers.pdf.reader import read_pdf
+from assets.elements.readers.pictures import ocr
+from assets.elements.readers.pictures.image import read_image
 from assets.elements.readers.tools import find_tool
 from tests.fakes.print import lines, make_pdf
 from tests.test_pdf import BODY, PROSE, REPORT, without_maps

@@ -8,7 +8,7 @@ import zipfile
 import pytest
 
 from assets.elements.parsing import assemble
-from assets.elements.readers.word import read_docx
+from assets.elements.readers.office.word import read_docx
 from tests.office_documents import (
     NAMES,
     cell,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from assets.elements.document import Block, Unparseable
-from assets.elements.readers.odt import read_odt
+from assets.elements.readers.office.odt import read_odt
 from tests.office_documents import (
     package,
     read,

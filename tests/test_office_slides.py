@@ -10,9 +10,9 @@ import pytest
 
 from assets.elements.document import Block, Unparseable
 from assets.elements.parsing import assemble
-from assets.elements.readers.odt import read_odt
-from assets.elements.readers.slides import read_pptx
-from assets.elements.readers.word import read_docx
+from assets.elements.readers.office.odt import read_odt
+from assets.elements.readers.office.slides import read_pptx
+from assets.elements.readers.office.word import read_docx
 from tests.office_documents import (
     NAMES,
     chart,
@@ -219,14 +219,14 @@ def test_an_entity_reaches_nothing() -> None:
 
 
 def test_a_part_that_unpacks_to_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("assets.elements.readers.package.LARGEST_MEMBER", 10_000)
+    monkeypatch.setattr("assets.elements.readers.office.package.LARGEST_MEMBER", 10_000)
     with pytest.raises(Unparseable) as refused:
         read_docx(word(p(r("a" * 20_000))))
     assert refused.value.reason == "unpacks_too_large"
 
 
 def test_a_large_loss_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("assets.elements.readers.word_xml.Story._paragraph", lambda *_, **__: None)
+    monkeypatch.setattr("assets.elements.readers.office.word_xml.Story._paragraph", lambda *_, **__: None)
     with pytest.raises(Unparseable) as refused:
         assemble(read_docx(word(p(r("A sentence that goes astray. " * 20)))))
     assert refused.value.reason == "text_lost"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from assets.elements.document import Block
 from assets.elements.readers.found import Cell, render_table, table_of
-from assets.elements.readers.numerals import written
+from assets.elements.readers.office.numerals import written
 from tests.office_documents import (
     cell,
     item,

@@ -279,5 +279,8 @@ def test_a_file_that_changed_after_it_was_hashed_is_not_parsed(parser_pool: Pars
 
 
 def test_only_the_parsers_that_are_needed_are_named() -> None:
-    assert modules_for(["md", "pdf", "zip", "md"]) == ["assets.elements.readers.markup", "assets.elements.readers.pdf"]
+    assert modules_for(["md", "pdf", "zip", "md"]) == [
+        "assets.elements.readers.markup",
+        "assets.elements.readers.pdf.reader",
+    ]
     assert modules_for([]) == []

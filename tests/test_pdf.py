@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from assets.elements.document import Block, Reading, Unparseable
 from assets.elements.furniture import without_furniture
 from assets.elements.parsing import count_visible
-from assets.elements.readers import ocr
-from assets.elements.readers.pdf import read_pdf
-from assets.elements.readers.pdf_text import is_noise, join_lines
+from assets.elements.readers.pdf.reader import read_pdf
+from assets.elements.readers.pdf.text import is_noise, join_lines
+from assets.elements.readers.pictures import ocr
 from tests.fakes.print import line, lines, make_pdf
 
 CORPUS = Path(__file__).parents[1] / "examples" / "corpus"
@@ -416,7 +416,7 @@ def test_an_independent_look_finds_as_much_text_as_was_read(path: Path) -> None:
 
 
 def test_a_page_that_fails_while_it_is_drawn_shows_in_the_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    from assets.elements.readers.pdf_glyphs import GlyphDevice
+    from assets.elements.readers.pdf.glyphs import GlyphDevice
 
     def fail(*_: object) -> None:
         raise ValueError

@@ -241,7 +241,7 @@ def test_what_a_page_says_of_itself_is_kept() -> None:
 def test_front_matter_is_metadata_and_not_text() -> None:
     found = read(read_markdown, "---\ntitle: Gate\ntags: [a, 水門]\nyear: 2024\n---\n# Heading\n\nBody.\n")
     assert found.text == "Heading\n\nBody."
-    assert found.properties["front_matter"] == {"title": "Gate", "tags": ["a", "水門"], "year": 2024}
+    assert found.properties["front_matter"] == {"title": "Gate", "tags": ["a", "水門"], "year": "2024"}
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,15 @@ class NotReadable(ValueError):  # It says what a file is not; the caller decides
     """A sidecar or manifest that cannot be read, with the reason as the end of a sentence."""
 
 
+def load_words(text: str) -> Any:
+    """Read YAML whose scalars stay as they are written, without aliases, which can stand for a billion values.
+
+    Raises:
+        Exception: it is no such YAML; tags fail in as many ways as they have constructors.
+    """
+    return yaml.load(text, Loader=_Loader)  # noqa: S506  # A safe loader.
+
+
 class _Loader(yaml.SafeLoader):
     """Reads scalars as they are written: `no` stays a word, `0123` keeps its zero; types come from the declaration."""
 
@@ -53,7 +62,7 @@ def read_sidecar(content: bytes, name: str) -> dict[Any, Any]:
         raise NotReadable("is larger than 1 MB")
     try:
         text = decoded(content)
-        found = _json(text) if name.lower().endswith(".json") else yaml.load(text, Loader=_Loader)  # noqa: S506
+        found = _json(text) if name.lower().endswith(".json") else load_words(text)
     except Exception:  # Tags of YAML fail in as many ways as they have constructors.
         raise NotReadable("is not what its name says") from None
     if found is None:

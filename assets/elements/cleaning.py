@@ -6,6 +6,7 @@ circled numbers and ligatures are folded for search alone.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -78,6 +79,8 @@ class Cleaner:
             return {self.clean(str(key)): self.clean_all(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return [self.clean_all(item) for item in value]
+        if isinstance(value, float) and not math.isfinite(value):
+            return None  # JSON has no such number.
         return value
 
     def counts(self) -> dict[str, int]:

@@ -31,19 +31,19 @@ _READERS = {
     "rst": "markup:read_rst",
     "org": "markup:read_org",
     "rtf": "markup:read_rtf",
-    "odt": "odt:read_odt",
-    "docx": "word:read_docx",
-    "pptx": "slides:read_pptx",
+    "odt": "office.odt:read_odt",
+    "docx": "office.word:read_docx",
+    "pptx": "office.slides:read_pptx",
     "xlsx": "sheets:read_xlsx",
     "xls": "sheets:read_xls",
     "csv": "sheets:read_csv",
     "tsv": "sheets:read_tsv",
     "eml": "mail:read_eml",
     "msg": "mail:read_msg",
-    "pdf": "pdf:read_pdf",
-    "image": "image:read_image",
-    "doc": "legacy:read_doc",
-    "ppt": "legacy:read_ppt",
+    "pdf": "pdf.reader:read_pdf",
+    "image": "pictures.image:read_image",
+    "doc": "office.legacy:read_doc",
+    "ppt": "office.legacy:read_ppt",
 }
 """The reader of each format: a module of `readers`, and a function of it."""
 
@@ -134,7 +134,7 @@ def parse(path: str, format: str, digest: bytes, parts: tuple[str, ...] = ()) ->
     if hashlib.sha256(content).digest() != digest:
         raise Unparseable("changed_while_reading")
     if format in _ARCHIVES:
-        from assets.elements.readers.archives import check_archive
+        from assets.elements.readers.office.archives import check_archive
 
         check_archive(content)
     return assemble(reader_of(format)(content))

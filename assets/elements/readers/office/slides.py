@@ -12,7 +12,7 @@ from unstructured.partition.pptx import partition_pptx
 
 from assets.elements.document import Block, Reading, Unparseable
 from assets.elements.readers.found import NO_LANGUAGE, PLAIN_TEXT, Cell, render_table
-from assets.elements.readers.package import (
+from assets.elements.readers.office.package import (
     RELATION,
     Package,
     content_types_part,
@@ -23,7 +23,7 @@ from assets.elements.readers.package import (
     whole_number,
     written,
 )
-from assets.elements.readers.slides_xml import (
+from assets.elements.readers.office.slides_xml import (
     END,
     FURNITURE,
     HIDDEN,

@@ -10,7 +10,7 @@ from typing import Any
 
 from lxml import etree
 
-from assets.elements.readers.package import attribute, child, whole_number
+from assets.elements.readers.office.package import attribute, child, whole_number
 
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 

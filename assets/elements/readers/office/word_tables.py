@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from assets.elements.readers.found import WIDEST_SPAN, Cell
-from assets.elements.readers.package import attribute, child, chosen, kind_of, whole_number
+from assets.elements.readers.office.package import attribute, child, chosen, kind_of, whole_number
 
 _OFF = {"0", "false", "off"}
 _FIRST_ROW = 0x0020

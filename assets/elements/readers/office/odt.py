@@ -10,9 +10,9 @@ from typing import Any
 
 from assets.elements.document import Block, Reading, Unparseable
 from assets.elements.readers.found import PLAIN_TEXT, Cell, render_table
-from assets.elements.readers.odt_styles import OpenStyles
-from assets.elements.readers.odt_tables import read_open_table
-from assets.elements.readers.package import Package, attribute, child, kind_of, whole_number
+from assets.elements.readers.office.odt_styles import OpenStyles
+from assets.elements.readers.office.odt_tables import read_open_table
+from assets.elements.readers.office.package import Package, attribute, child, kind_of, whole_number
 
 _SILENT = frozenset({
     "tracked-changes", "annotation", "annotation-end", "note-citation", "ruby-text", "sequence-decls",

@@ -11,10 +11,10 @@ from itertools import pairwise
 from unstructured.partition.text import element_from_text
 
 from assets.elements.document import Block
-from assets.elements.readers.pdf_glyphs import is_heavy
-from assets.elements.readers.pdf_layout import Grid, Item, Segment, leadings
-from assets.elements.readers.pdf_tables import table_html, table_text
-from assets.elements.readers.pdf_text import BULLET, MARKER, is_wide, join_lines
+from assets.elements.readers.pdf.glyphs import is_heavy
+from assets.elements.readers.pdf.layout import Grid, Item, Segment, leadings
+from assets.elements.readers.pdf.tables import table_html, table_text
+from assets.elements.readers.pdf.text import BULLET, MARKER, is_wide, join_lines
 
 LONGEST_HEADING = 160
 LARGER = 1.12

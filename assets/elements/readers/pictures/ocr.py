@@ -12,9 +12,9 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from assets.elements.document import Block, Unparseable
-from assets.elements.readers.pdf_layout import Segment
-from assets.elements.readers.pdf_paragraphs import block_of, paragraphs_of, usual_leading
-from assets.elements.readers.pdf_text import is_wide, needs_blank
+from assets.elements.readers.pdf.layout import Segment
+from assets.elements.readers.pdf.paragraphs import block_of, paragraphs_of, usual_leading
+from assets.elements.readers.pdf.text import is_wide, needs_blank
 from assets.elements.readers.tools import find_tool, run_tool
 
 if TYPE_CHECKING:

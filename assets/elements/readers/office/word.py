@@ -11,7 +11,7 @@ from unstructured.partition.docx import partition_docx
 
 from assets.elements.document import Block, Reading, Unparseable
 from assets.elements.readers.found import NO_LANGUAGE, PLAIN_TEXT, Cell, render_table
-from assets.elements.readers.package import (
+from assets.elements.readers.office.package import (
     Package,
     attribute,
     child,
@@ -22,9 +22,9 @@ from assets.elements.readers.package import (
     relations_part,
     written,
 )
-from assets.elements.readers.word_numbering import mark_numbers, unmark_numbers
-from assets.elements.readers.word_styles import Styles, W
-from assets.elements.readers.word_xml import (
+from assets.elements.readers.office.word_numbering import mark_numbers, unmark_numbers
+from assets.elements.readers.office.word_styles import Styles, W
+from assets.elements.readers.office.word_xml import (
     END,
     HEADING,
     HIDDEN,

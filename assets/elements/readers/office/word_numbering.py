@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from assets.elements.readers.numerals import WORD_FORMATS, written
-from assets.elements.readers.package import parsed
-from assets.elements.readers.package import written as to_bytes
-from assets.elements.readers.word_styles import W
+from assets.elements.readers.office.numerals import WORD_FORMATS, written
+from assets.elements.readers.office.package import parsed
+from assets.elements.readers.office.package import written as to_bytes
+from assets.elements.readers.office.word_styles import W
 
 _FIGURE, _END = "\ufdd8", "\ufdd9"
 _MARKED = re.compile(f"{_FIGURE}(.)([0-9]+){_END}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from assets.elements.document import Reading, Unparseable
-from assets.elements.readers import ocr
+from assets.elements.readers.pictures import ocr
 
 if TYPE_CHECKING:
     from collections.abc import Callable

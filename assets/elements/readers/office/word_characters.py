@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from assets.elements.readers.package import attribute, child, kind_of
+from assets.elements.readers.office.package import attribute, child, kind_of
 
 _GREEK = dict(zip(range(0x41, 0x5B), "ΑΒΧΔΕΦΓΗΙϑΚΛΜΝΟΠΘΡΣΤΥςΩΞΨΖ", strict=True)) | dict(
     zip(range(0x61, 0x7B), "αβχδεφγηιϕκλμνοπθρστυϖωξψζ", strict=True)

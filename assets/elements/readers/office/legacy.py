@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from assets.elements.document import Reading, Unparseable
-from assets.elements.readers.archives import check_archive
+from assets.elements.readers.office.archives import check_archive
 from assets.elements.readers.tools import find_tool, run_tool
 
 _SETTINGS = (
@@ -29,7 +29,7 @@ def read_doc(content: bytes) -> Reading:
     """
     converted = convert(content, "doc", "docx")
     check_archive(converted)  # A small document can become a large one.
-    from assets.elements.readers.word import read_docx
+    from assets.elements.readers.office.word import read_docx
 
     return read_docx(converted)
 
@@ -42,7 +42,7 @@ def read_ppt(content: bytes) -> Reading:
     """
     converted = convert(content, "ppt", "pptx")
     check_archive(converted)
-    from assets.elements.readers.slides import read_pptx
+    from assets.elements.readers.office.slides import read_pptx
 
     return read_pptx(converted)
 

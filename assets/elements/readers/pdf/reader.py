@@ -15,10 +15,10 @@ from unstructured.partition.pdf_image.pdfminer_utils import CustomPDFResourceMan
 
 from assets.elements.document import Block, Reading, Unparseable
 from assets.elements.furniture import furniture_among
-from assets.elements.readers.pdf_glyphs import UNMAPPED, Drawing, GlyphDevice
-from assets.elements.readers.pdf_layout import Frame, Item, Segment, band_of, frames_of, in_reading_order, lines_of
-from assets.elements.readers.pdf_operators import Interpreter
-from assets.elements.readers.pdf_paragraphs import (
+from assets.elements.readers.pdf.glyphs import UNMAPPED, Drawing, GlyphDevice
+from assets.elements.readers.pdf.layout import Frame, Item, Segment, band_of, frames_of, in_reading_order, lines_of
+from assets.elements.readers.pdf.operators import Interpreter
+from assets.elements.readers.pdf.paragraphs import (
     Paragraph,
     block_of,
     body_of,
@@ -26,10 +26,10 @@ from assets.elements.readers.pdf_paragraphs import (
     paragraphs_of,
     usual_leading,
 )
-from assets.elements.readers.pdf_properties import properties_of
-from assets.elements.readers.pdf_rendering import Rendering
-from assets.elements.readers.pdf_tables import with_tables
-from assets.elements.readers.pdf_text import is_noise, words_of
+from assets.elements.readers.pdf.properties import properties_of
+from assets.elements.readers.pdf.rendering import Rendering
+from assets.elements.readers.pdf.tables import with_tables
+from assets.elements.readers.pdf.text import is_noise, words_of
 
 LEAST_CHARACTERS = 20
 """A page with less text, and covered by an image, is a scan."""
@@ -170,7 +170,7 @@ def _reveal_recognised(drawing: Drawing) -> None:
 
 def _recognise(pages: list[_Page], rendering: Rendering, counters: Counter[str]) -> dict[int, list[Block]]:
     """Read by OCR what cannot be read otherwise; say what is missing where that cannot be."""
-    from assets.elements.readers import ocr
+    from assets.elements.readers.pictures import ocr
 
     if any(page.state == "unknown" or (page.state == "unmapped" and not ocr.is_installed()) for page in pages):
         raise Unparseable("unmapped_glyphs")
@@ -191,7 +191,7 @@ def _recognise(pages: list[_Page], rendering: Rendering, counters: Counter[str])
 
 
 def _look_at_letters(page: _Page, rendering: Rendering) -> list[Block]:
-    from assets.elements.readers import ocr
+    from assets.elements.readers.pictures import ocr
 
     image = rendering.page(page.number)
     try:
@@ -205,7 +205,7 @@ def _look_at_letters(page: _Page, rendering: Rendering) -> list[Block]:
 
 def _look_at_scan(page: _Page, rendering: Rendering) -> list[Block] | None:
     """Return what a scan shows; None where that cannot be told."""
-    from assets.elements.readers import ocr
+    from assets.elements.readers.pictures import ocr
 
     image = rendering.page(page.number)
     if image is None:

@@ -14,8 +14,8 @@ from typing import Any
 from lxml import etree
 
 from assets.elements.readers.found import WIDEST_SPAN, Cell
-from assets.elements.readers.numerals import written
-from assets.elements.readers.package import (
+from assets.elements.readers.office.numerals import written
+from assets.elements.readers.office.package import (
     Package,
     child,
     chosen,
@@ -23,8 +23,8 @@ from assets.elements.readers.package import (
     kind_of,
     whole_number,
 )
-from assets.elements.readers.package import written as to_bytes
-from assets.elements.readers.word_characters import equation
+from assets.elements.readers.office.package import written as to_bytes
+from assets.elements.readers.office.word_characters import equation
 
 A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 P = "{http://schemas.openxmlformats.org/presentationml/2006/main}"

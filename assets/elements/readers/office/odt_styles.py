@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from assets.elements.readers.numerals import written
-from assets.elements.readers.package import attribute, child, kind_of, whole_number
+from assets.elements.readers.office.numerals import written
+from assets.elements.readers.office.package import attribute, child, kind_of, whole_number
 
 _TITLES = {"Title": 1, "Subtitle": 2}
 

@@ -14,7 +14,7 @@ from typing import Any
 from lxml import etree
 
 from assets.elements.readers.found import Cell
-from assets.elements.readers.package import (
+from assets.elements.readers.office.package import (
     Package,
     attribute,
     child,
@@ -23,9 +23,9 @@ from assets.elements.readers.package import (
     kind_of,
     whole_number,
 )
-from assets.elements.readers.word_characters import equation, overprinted, symbol
-from assets.elements.readers.word_styles import Styles, W
-from assets.elements.readers.word_tables import LEFT_OUT, inside, read_table
+from assets.elements.readers.office.word_characters import equation, overprinted, symbol
+from assets.elements.readers.office.word_styles import Styles, W
+from assets.elements.readers.office.word_tables import LEFT_OUT, inside, read_table
 
 HIDDEN, SHOWN = "\ufdd0", "\ufdd1"
 PAGE = "\ufdd2"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from assets.elements.readers.found import WIDEST_SPAN, Cell
-from assets.elements.readers.package import attribute, kind_of, whole_number
+from assets.elements.readers.office.package import attribute, kind_of, whole_number
 
 MOST_REPEATED = 200
 """How often a row or cell that is declared once may stand in a table: a file can ask for millions."""

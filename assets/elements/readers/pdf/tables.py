@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from html import escape
 from statistics import median
 
-from assets.elements.readers.pdf_glyphs import Box
-from assets.elements.readers.pdf_layout import Frame, Grid, Item, Segment
-from assets.elements.readers.pdf_text import BULLET, MARKER, is_wide, join_lines
+from assets.elements.readers.pdf.glyphs import Box
+from assets.elements.readers.pdf.layout import Frame, Grid, Item, Segment
+from assets.elements.readers.pdf.text import BULLET, MARKER, is_wide, join_lines
 
 MOST_RULES = 600
 LEAST_ROWS = 3

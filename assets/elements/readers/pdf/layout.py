@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from statistics import median
 
-from assets.elements.readers.pdf_glyphs import Box, Drawing, Run
-from assets.elements.readers.pdf_text import is_wide, needs_blank
+from assets.elements.readers.pdf.glyphs import Box, Drawing, Run
+from assets.elements.readers.pdf.text import is_wide, needs_blank
 
 COLUMN_GAP = 1.0
 """Of the font size: pieces of a line that are further apart may belong to different columns."""

@@ -1,0 +1,1 @@
+"""Word, OpenDocument and presentations: packages of XML, put in order before they are read."""
