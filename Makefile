@@ -5,7 +5,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 STAMP := .venv/.installed
 DEV_STAMP := .venv/.installed-dev
-# The lock is complete, so nothing is resolved; --no-deps keeps torch out (requirements/README.md).
+# The lock is complete, so nothing is resolved (requirements/README.md).
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
 .PHONY: demo test lint types unit bench documents schema lock clean install install-dev

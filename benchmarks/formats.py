@@ -52,7 +52,7 @@ class Figures:
         pages: of the files once, as our reader counts them.
         ours: seconds for all files, one a round.
         bare: the same of unstructured alone.
-        failed: files that unstructured alone does not read; they count for neither side.
+        failed: files that unstructured alone does not read, and scans; they count for neither side.
     """
 
     megabytes: float = 0.0
@@ -105,6 +105,9 @@ def measure(name: str, contents: list[bytes], rounds: int) -> Figures:
             bare(content)
             parsed = assemble(ours(content))
         except Exception:
+            figures.failed += 1
+            continue
+        if parsed.counters.get("pages_recognised"):  # OCR takes seconds a page, and unstructured alone does none here.
             figures.failed += 1
             continue
         both.append(content)

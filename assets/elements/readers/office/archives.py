@@ -30,7 +30,8 @@ _PARTS = (".xml", ".rels", ".vml")
 """Of an office document; pictures and foreign text inside it may declare what they like."""
 
 _PIECE = 1 << 18
-_ODD = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
+_ODD = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError,
+        IndexError)  # fmt: skip
 """What `zipfile` raises over a damaged member, and over a method that no office program writes."""
 
 _DECLARATIONS = tuple(
@@ -60,7 +61,7 @@ def check_archive(content: bytes) -> None:
     except _ODD:
         raise Unparseable("damaged") from None
     with archive:
-        members = [member for member in archive.infolist() if not member.is_dir()]
+        members = [member for member in archive.infolist() if not member.filename.endswith("/")]
         _check_directory(members)
         _check_duplicates(members)
         _Count(archive).check(members)
