@@ -73,4 +73,6 @@ def chunk_recipe(chunking: Chunking, tokenizer: str) -> Recipe:
         tokenizer: whose tokens count.
     """
     declared = chunking.model_dump(mode="json") | {"tokenizer": tokenizer}
+    if not chunking.overlap_tokens:  # As before there was overlap, so that what is cut and embedded stays.
+        del declared["overlap_tokens"]
     return Recipe("chunks", declared, {"code": CHUNK_CODE_VERSION})

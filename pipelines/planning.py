@@ -21,6 +21,9 @@ TOKENS_PER_KILOBYTE = {
 }  # fmt: skip
 """Of a format that the database has not seen yet: from the sample corpus, rounded up."""
 
+OTHER_TOKENS_PER_KILOBYTE = 100.0
+"""Of formats that the sample corpus has not: between text and what carries pictures."""
+
 TOKENS_PER_CHUNK = 160
 
 
@@ -107,7 +110,8 @@ def _estimate(session: Session, fresh: list[tuple[str, int]], plan: Plan) -> Non
     rates = {row["format"]: row for row in session.records("status/read_sizes")}
     for kind, size in fresh:
         rate = rates.get(kind)
-        tokens = size / 1000 * (rate["tokens_per_kilobyte"] if rate else TOKENS_PER_KILOBYTE[kind])
+        guessed = TOKENS_PER_KILOBYTE.get(kind, OTHER_TOKENS_PER_KILOBYTE)
+        tokens = size / 1000 * (rate["tokens_per_kilobyte"] if rate else guessed)
         plan.tokens += round(tokens)
         plan.texts += max(1, round(size / 1000 * rate["chunks_per_kilobyte"] if rate else tokens / TOKENS_PER_CHUNK))
 

@@ -163,3 +163,12 @@ def test_what_says_something_is_no_boilerplate(body: str) -> None:
 def test_a_table_is_never_boilerplate() -> None:
     assert cut([("Table", "Home | About | Contact")])[0].flags == ()
     assert cut([("NarrativeText", "Home | About | Contact")])[0].flags == ("boilerplate",)
+
+
+def test_a_question_stays_with_its_answer() -> None:
+    answers = ["It is kept for a year. " * 3, "It is kept for two years. " * 3, "It is kept for three. " * 3]
+    pairs = [
+        pair for answer in answers for pair in (("Title", "How long is it kept?"), ("NarrativeText", answer.strip()))
+    ]
+    for piece in cut(pairs, max_tokens=40):
+        assert not shown(piece).endswith("kept?")

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from assets.chunks.chunking import Chunk, chunk
 from assets.chunks.splitting import Count, split
 from assets.elements.document import Element
+from assets.recipes import chunk_recipe
 from assets.settings import Chunking
 from resources.tokenizers import load_tokenizer
 
@@ -312,3 +313,9 @@ def test_settings_that_make_no_sense_are_refused(declared: dict[str, object]) ->
 def test_settings_at_the_bounds_are_taken() -> None:
     assert Chunking(max_tokens=16, min_tokens=15).min_tokens == 15
     assert Chunking(max_tokens=8000, min_tokens=0).max_tokens == 8000
+
+
+def test_what_was_cut_before_there_was_overlap_is_not_cut_again() -> None:
+    first_release = {"max_tokens": 256, "min_tokens": 48, "heading_path": True, "tokenizer": "xlm-roberta"}
+    assert chunk_recipe(Chunking.model_validate({}), "xlm-roberta").declared == first_release
+    assert "overlap_tokens" in chunk_recipe(Chunking.model_validate({"overlap_tokens": 8}), "xlm-roberta").declared

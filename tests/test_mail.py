@@ -67,6 +67,30 @@ def test_html_is_preferred_and_its_headings_stand_below_the_subject() -> None:
     assert [element.level for element in found.elements] == [1, 2, 0]
 
 
+def test_every_text_of_a_mail_is_read_and_a_named_one_is_a_file() -> None:
+    message = mail("Report", "See the plan.", ("plan.bin", b"x"))
+    message.attach(second := EmailMessage())
+    second.set_content("The deadline moved.")
+    message.attach(third := EmailMessage())
+    third.set_content("<p>Numbers</p>", subtype="html", disposition="inline", filename="report.html")
+    found = read_eml(message.as_bytes())
+    assert [block.text for block in found.blocks] == ["Report", "See the plan.", "The deadline moved."]
+    assert [file.name for file in found.attachments] == ["plan.bin", "report.html"]
+
+
+def test_signatures_and_invitations_are_no_attachments_and_a_nameless_text_is_one() -> None:
+    message = mail("s", "t")
+    message.add_attachment(b"0", maintype="application", subtype="pkcs7-signature", filename="smime.p7s")
+    message.add_attachment("BEGIN:VCALENDAR", subtype="calendar")
+    message.add_attachment("Read me.", subtype="plain")
+    assert [(file.name, file.format) for file in read_eml(message.as_bytes()).attachments] == [("part-4.txt", "txt")]
+
+
+def test_a_name_is_cleaned_as_text_is() -> None:
+    message = mail("s", "t", ("a\u202etxt.md", b"# One"))
+    assert [file.name for file in read_eml(message.as_bytes()).attachments] == ["atxt.md"]
+
+
 def test_an_encrypted_mail_is_refused_with_a_reason() -> None:
     with pytest.raises(Unparseable, match="password_protected"):
         read(b"Subject: s\nContent-Type: application/pkcs7-mime; smime-type=enveloped-data\n\nAAAA")
@@ -145,7 +169,66 @@ def test_a_bad_attachment_costs_itself_alone(
     make_bench: Callable[..., Workbench], database: Database, corpus: Path
 ) -> None:
     write(corpus, "a.eml", mail("Outer", NOTICE, ("x.bin", bytes(range(256))), ("b.docx", b"PK\x03\x04")).as_bytes())
-    refresh(make_bench())
+    summary = refresh(make_bench())
     held = rows(database, "SELECT uri, reason FROM corpus.quarantine JOIN corpus.documents USING (document_id)", None)
-    assert sorted(held) == [("a.eml!/b.docx", "damaged"), ("a.eml!/x.bin", "unsupported_format")]
+    assert held == [("a.eml!/b.docx", "damaged")]
+    assert summary.reports["elements"].counts["attachments_left_out"] == 1
     assert "a.eml" in published(database)
+
+
+def test_a_mail_that_becomes_a_page_lets_go_of_its_attachments(
+    make_bench: Callable[..., Workbench], database: Database, corpus: Path
+) -> None:
+    bench = make_bench(limits={"vanished_share": 1})
+    write(corpus, "a.eml", mail("Outer", NOTICE, ("gate.md", b"# Gate\n\nClosed.")).as_bytes())
+    refresh(bench)
+    assert "a.eml!/gate.md" in published(database)
+    write(corpus, "a.eml", "<!doctype html><p>The office moved to the north bank.</p>")
+    refresh(bench)
+    assert {uri for uri in published(database) if uri.startswith("a.eml")} == {"a.eml"}
+
+
+def test_mails_in_mails_go_with_the_outermost_and_the_deepest_are_counted(
+    make_bench: Callable[..., Workbench], database: Database, corpus: Path
+) -> None:
+    inner = mail("Deepest", "The key is here.")
+    for level in range(8):
+        outer = mail(f"Level {level}", "Forwarded.")
+        outer.add_attachment(inner)
+        inner = outer
+    write(corpus, "a.eml", inner.as_bytes())
+    bench = make_bench(limits={"vanished_share": 1})
+    assert refresh(bench).reports["elements"].counts["attachments_left_out"] == 1
+    assert len([uri for uri in published(database) if uri.startswith("a.eml")]) == 6
+    assert not refresh(bench).changed
+    (corpus / "a.eml").unlink()
+    refresh(bench)
+    assert not [uri for uri in published(database) if uri.startswith("a.eml")]
+
+
+def test_a_file_of_the_source_wins_over_an_attachment_of_its_name(
+    make_bench: Callable[..., Workbench], database: Database, corpus: Path
+) -> None:
+    write(corpus, "a.eml", mail("Outer", NOTICE, ("b.md", b"# Attached\n\nOne.")).as_bytes())
+    write(corpus, "a.eml!/b.md", "# Listed\n\nTwo.\n")
+    bench = make_bench()
+    refresh(bench)
+    assert (published(database)["a.eml!/b.md"] or "").startswith("Listed")
+    assert not refresh(bench).changed
+
+
+def test_a_short_mail_with_a_large_attachment_is_published(
+    make_bench: Callable[..., Workbench], database: Database, corpus: Path
+) -> None:
+    table = b"a,b\n" + b"1,2\n" * 100_000
+    write(corpus, "a.eml", mail("Outer", "See attached.", ("t.csv", table)).as_bytes())
+    refresh(make_bench(chunking={"max_tokens": 2000}, space={"token_limit": 4000}))
+    assert {"a.eml", "a.eml!/t.csv"} <= set(published(database))
+
+
+def test_attachments_that_the_collection_excludes_are_left_out(
+    make_bench: Callable[..., Workbench], database: Database, corpus: Path
+) -> None:
+    write(corpus, "a.eml", mail("Outer", NOTICE, ("b.md", b"# B"), ("c.csv", b"a,b\n1,2\n")).as_bytes())
+    refresh(make_bench(exclude=["**/*.csv"]))
+    assert {uri for uri in published(database) if uri.startswith("a.eml")} == {"a.eml", "a.eml!/b.md"}

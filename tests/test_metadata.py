@@ -582,10 +582,17 @@ def test_attachments_inherit_what_is_declared_of_their_mail(
     with database.connect() as session:
         session.connection.execute(
             "INSERT INTO documents"
-            " (collection_id, uri, stamp, settled, size, content_hash, format, metadata, parent_id, part)"
-            " SELECT collection_id, uri || '!/a.md', '', true, size, content_hash, format, %s, document_id, '1'"
+            " (collection_id, uri, stamp, settled, size, content_hash, format, metadata, parent_id, part,"
+            " root_uri, parts)"
+            " SELECT collection_id, uri || '!/a.md', '', true, size, content_hash, format, %s, document_id, '1',"
+            " uri, '{1}'"
             " FROM documents WHERE uri = '運転/2023/点検.md'",
             [json.dumps({"name": "a.md"})],
+        )
+        session.connection.execute(
+            "UPDATE elements SET attachments = %s WHERE content_hash IN"
+            " (SELECT content_hash FROM documents WHERE uri = '運転/2023/点検.md')",
+            [json.dumps([{"part": "1", "name": "a.md"}])],
         )
         session.connection.execute("UPDATE collections SET converged = null")
     link = {"link": "https://h/{department}/{uri}"}

@@ -257,12 +257,6 @@ def test_a_short_document_loses_its_bare_page_numbers_alone() -> None:
     assert kept(read_pdf(make_pdf(*pages))) == ["I am a header", " ".join(PROSE)] * 2
 
 
-@pytest.mark.parametrize("number", ["3", "- 3 -", "Page 3 of 9", "3 / 9", "3ページ", "３", "xii", "p. 4", "第3頁"])
-def test_a_bare_page_number_is_kept_out_at_the_edge_alone(number: str) -> None:
-    edge, middle = Block("Text", number, page=1, band=(0.95, 0.97)), Block("Text", number, page=1, band=(0.5, 0.52))
-    assert list(without_furniture([edge, middle], Counter())) == [middle]
-
-
 @given(st.lists(st.tuples(st.text(max_size=20), st.integers(1, 5)), max_size=30))
 def test_nothing_without_a_place_on_its_page_is_taken_for_a_header(pieces: list[tuple[str, int]]) -> None:
     given_blocks = [Block("Text", text, page=page) for text, page in pieces]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import lxml.html
 import openpyxl
@@ -14,10 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from assets.documents.detection import detect_format
 from assets.elements.cleaning import Cleaner
 from assets.elements.document import Block, Element, Parsed, Reading, Unparseable
 from assets.elements.language import detect_language
-from assets.elements.parsing import assemble, count_visible
+from assets.elements.parsing import REFUSED, SUPPORTED, assemble, count_visible
 from assets.elements.readers.encoding import decode
 from assets.elements.readers.epub import read_epub
 from assets.elements.readers.markup import read_markdown, read_org, read_rst, read_rtf
@@ -25,7 +28,10 @@ from assets.elements.readers.plain import read_json, read_text, read_xml
 from assets.elements.readers.sheets import read_csv, read_tsv, read_xlsx
 from assets.elements.readers.tools import find_tool
 from assets.elements.readers.web import read_html
+from assets.elements.reasons import FAILURES, REASONS
+from pipelines.planning import OTHER_TOKENS_PER_KILOBYTE, TOKENS_PER_KILOBYTE
 
+PROJECT = Path(__file__).resolve().parent.parent
 PROPERTY = settings(max_examples=60, deadline=None)
 
 Reader = Callable[[bytes], Reading]
@@ -262,7 +268,7 @@ def test_toml_front_matter_is_read_and_an_alias_bomb_is_not() -> None:
 def test_a_list_needs_no_blank_line_before_it() -> None:
     found = read(read_markdown, "放流の前に次を確認する。\n- 水位\n- 風速\n\nText.\n1. one\n2. two\n")
     assert [(e.kind, found.text[e.start : e.end]) for e in found.elements if e.kind == "ListItem"] == [
-        ("ListItem", "水位"), ("ListItem", "風速"), ("ListItem", "one"), ("ListItem", "two"),
+        ("ListItem", "水位"), ("ListItem", "風速"), ("ListItem", "1. one"), ("ListItem", "2. two"),
     ]  # fmt: skip
 
 
@@ -499,3 +505,132 @@ def test_every_cell_of_a_table_is_in_its_text(rows: list[list[str]]) -> None:
     found = read(read_tsv, file.getvalue().encode())
     written = sum(count_visible(cell) for row in rows for cell in row)
     assert count_visible(found.text.replace(" | ", " ")) >= written - found.counters.get("invisible", 0)
+
+
+# What a hostile review found.
+
+
+def test_xml_in_shift_jis_with_its_vendors_characters_is_read_whole() -> None:
+    rows = "".join(f"<p>段落{number}</p>" for number in range(5)) + "<p>髙橋が担当します①。</p><p>終わり</p>"
+    content = f'<?xml version="1.0" encoding="Shift_JIS"?><a>{rows}</a>'.encode("cp932")
+    assert read(read_xml, content).text.endswith("髙橋が担当します①。\n\n終わり")
+
+
+def test_ampersands_in_xml_are_what_they_look_like() -> None:
+    found = read(read_xml, "<a><p>Smith & Sons, AT&amp;T and R&D&nbsp;costs</p></a>")
+    assert found.text == "Smith & Sons, AT&T and R&D\u00a0costs".replace("\u00a0", " ")
+
+
+def test_what_is_cut_off_in_xml_is_noticed() -> None:
+    with pytest.raises(Unparseable, match="text_lost"):
+        read(read_xml, "<a><p>start</p></b>" + "<p>The rest of the document is here.</p>" * 20)
+
+
+def test_a_record_in_xml_keeps_the_names_of_its_values() -> None:
+    found = read(read_xml, '<r><o id="1"><who>Ann</who><paid>true</paid></o><o k="t" v="30"/></r>')
+    assert pieces(found) == ["id: 1\nwho: Ann\npaid: true", "k: t\nv: 30"]
+
+
+def test_text_beside_the_main_part_is_text_unless_it_is_links() -> None:
+    page = (
+        "<body><div><a href=a>One</a> <a href=b>Two</a></div><div><h1>Manual</h1><p>Read before use.</p></div>"
+        "<main><h2>Installing</h2><p>Unpack.</p></main><footer><a href=c>Imprint</a></footer></body>"
+    )
+    found = read(read_html, page)
+    assert found.text.split("\n\n") == ["Manual", "Read before use.", "Installing", "Unpack."]
+    assert found.counters["furniture"] == 13
+
+
+def test_hidden_answers_stay_below_their_questions() -> None:
+    page = "".join(
+        f'<h3>Q{n}</h3><div style="display:none"><p>A{n}</p><table><tr><th>a<th>b</table></div>' for n in (1, 2)
+    )
+    found = read(read_html, page)
+    assert [(e.hidden, found.text[e.start : e.end]) for e in found.elements] == [
+        (False, "Q1"), (True, "A1"), (True, "a | b"), (False, "Q2"), (True, "A2"), (True, "a | b"),
+    ]  # fmt: skip
+    assert "\ufdd0" not in str(found)
+
+
+def test_a_question_is_a_line_that_its_answer_belongs_to() -> None:
+    found = read(
+        read_html, "<dl><dt>いつ？</dt><dd>月曜日です。</dd></dl><details><summary>Who?</summary>We.</details>"
+    )
+    assert [(e.kind, e.level) for e in found.elements if e.kind == "Title"] == [("Title", 0), ("Title", 0)]
+
+
+def test_a_table_with_headings_in_its_header_stays_a_table() -> None:
+    page = "<table><tr><th><h4>Model</h4></th><th>Price</th></tr><tr><td>X100</td><td>10</td></tr></table>"
+    assert read(read_html, page).text == "Model | Price\nX100 | 10"
+
+
+def test_ordered_lists_keep_their_numbers() -> None:
+    assert read(read_html, "<ol start=3><li>open<li><p>close</p></ol>").text == "3. open\n\n4. close"
+
+
+def test_code_in_a_list_is_left_as_it_is() -> None:
+    found = read(read_markdown, "- two\n\n  ```bash\n  # no heading\n  pip install x\n  ```\n- three\n")
+    assert "# no heading\npip install x" in found.text
+    assert found.text.endswith("three")
+
+
+def test_words_in_angle_brackets_are_words() -> None:
+    assert read(read_markdown, "Use Vec<u8> or ssh <user>@<host>, in <b>bold</b>.").text == (
+        "Use Vec<u8> or ssh <user>@<host>, in bold."
+    )
+
+
+def test_front_matter_may_hold_marks_that_yaml_knows() -> None:
+    found = read(read_markdown, "---\ntitle: Q&A about *stars*\nnumber: .nan\n---\nBody.")
+    assert found.properties["front_matter"] == {"title": "Q&A about *stars*", "number": ".nan"}
+
+
+def test_form_feeds_and_soft_breaks_part_words() -> None:
+    assert Cleaner().clean("word\x0cChapter two\x0bsoft") == "word\nChapter two\nsoft"
+
+
+@pytest.mark.parametrize(
+    ("text", "declared", "language"),
+    [
+        ("我们今天去公园散步，天气很好。这家店叫做「の」的店，卖的东西很多，大家都很喜欢这里的点心。", None, "zh"),
+        ("東京都千代田区丸の内一丁目 髙橋淳 株式会社水瀬 大阪府北区", None, "ja"),
+        ("12 34 56", "jpn", "ja"),
+        ("12 34 56", "zxx", "und"),
+    ],
+)
+def test_the_language_is_told_by_more_than_one_character(text: str, declared: str | None, language: str) -> None:
+    assert detect_language(text, declared) == language
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_japanese_in_utf_16_without_a_mark_is_no_binary(encoding: str) -> None:
+    content = ("水門の点検は毎月行います。\n" * 5).encode(encoding)
+    assert detect_format(content, "a.txt", io.BytesIO(content)) == "txt"
+    assert read(read_text, content).text.startswith("水門の点検は毎月行います。")
+    assert decode(b"0,0,0,0,0,0,0,0,") == "0,0,0,0,0,0,0,0,"
+
+
+def test_a_wrapped_japanese_sentence_is_one_and_other_lines_stay_lines() -> None:
+    first, rest = "第1条　この規程は、水瀬水門管理所に勤務する職員の就業に", "関する事項を定める。\n第2条　略。"
+    assert read(read_text, f"{first}\n{rest}").text == first + rest
+    assert read(read_text, "> a\n> b\n\nName  Price\nApple  100").text == "> a\n> b\n\nName  Price\nApple  100"
+
+
+def test_the_items_of_a_list_in_plain_text_are_items() -> None:
+    found = read(read_text, "Bring:\n\n- boots\n- a lamp\n\n・長靴\n・電灯")
+    assert [e.kind for e in found.elements] == ["UncategorizedText"] + ["ListItem"] * 4
+    assert found.text.endswith("・長靴\n\n・電灯")
+
+
+def test_a_plan_knows_every_format_that_is_read() -> None:
+    assert set(TOKENS_PER_KILOBYTE) <= set(SUPPORTED)
+    assert 0 < OTHER_TOKENS_PER_KILOBYTE < 1000
+
+
+def test_every_reason_is_explained_and_documented() -> None:
+    documented = (PROJECT / "docs" / "quarantine.md").read_text("utf-8")
+    sources = [path.read_text("utf-8") for path in (PROJECT / "assets").rglob("*.py")]
+    raised = {reason for text in sources for reason in re.findall(r'Unparseable\("(\w+)"', text)}
+    known = raised | set(REFUSED.values()) | set(FAILURES.values())
+    assert known <= set(REASONS)
+    assert {reason for reason in REASONS if f"`{reason}`" not in documented} == {"changed_while_reading"}

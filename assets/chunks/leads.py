@@ -37,6 +37,11 @@ def leads_into_list(text: str, element: Element, following: Element) -> bool:
     return not ends_sentence(end) or bool(_COLON.search(end) or _ANNOUNCES.search(end))
 
 
+def is_question(element: Element, following: Element) -> bool:
+    """Say whether an element is a line that what follows belongs to: a FAQ's question, a term and its meaning."""
+    return element.kind == "Title" and following.kind != "Title" and element.hidden == following.hidden
+
+
 def lead_of(text: str, element: Element, most: int, count: Count) -> tuple[str, int]:
     """Return what is repeated above later items, and its tokens; nothing where it would take too much room.
 

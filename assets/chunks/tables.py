@@ -68,7 +68,8 @@ class Rows:
 def read_table(text: str, element: Element) -> Table:
     """Find the rows of a table.
 
-    Where its HTML has other rows than its text has lines, or there is none, HTML is made from the lines.
+    Where its HTML has other rows than its text has lines, or there is none, HTML is made from the lines. Without
+    any HTML the first line is taken for a header; with it, only header cells are one.
 
     Args:
         text: the document's text.
@@ -78,10 +79,8 @@ def read_table(text: str, element: Element) -> Table:
     rows, header = _read_html(element.html) if element.html else ([], 0)
     least = 2  # A header alone is no header.
     if len(rows) == len(lines):
-        if not 0 < header < len(rows):
-            header = int(len(rows) >= least)
-        return Table(lines, rows, header)
-    header = int(len(lines) >= least)
+        return Table(lines, rows, header if header < len(rows) else int(len(rows) >= least))
+    header = int(not rows and len(lines) >= least)
     return Table(
         lines,
         [_row_of_line(text[start:end], "th" if at < header else "td") for at, (start, end) in enumerate(lines)],

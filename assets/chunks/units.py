@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from assets.chunks.leads import lead_of, leads_into_list
+from assets.chunks.leads import is_question, lead_of, leads_into_list
 from assets.chunks.splitting import Count, measure, split
 from assets.chunks.tables import Rows, cut_rows, header_of, read_table
 from assets.elements.document import Element
@@ -29,7 +29,7 @@ class Unit:
         hidden: as in `Element`.
         begins: whether its element begins with it.
         ends: whether its element ends with it.
-        leads: whether a list follows that it leads into.
+        leads: whether what follows belongs to it: a list, an answer.
         lead: what is repeated before it where a chunk begins with it.
         lead_tokens: of `lead`.
         rows: of a table.
@@ -109,7 +109,8 @@ def units_of(text: str, elements: Sequence[Element], settings: Chunking, count: 
         else:
             units = _pieces(task, element, place.path, left, lead if element.kind == "ListItem" else _NOTHING)
         tokens = 0
-        for unit in _mark_last(units) if leads else units:
+        stays = leads or (following is not None and not element.level and is_question(element, following))
+        for unit in _mark_last(units) if stays else units:
             tokens += unit.tokens
             yield unit
         place.waiting = place.waiting + tokens + 1 if element.level else 0

@@ -195,11 +195,27 @@ def _is_binary(head: bytes) -> bool:
         return False
     # ESC opens the sequences of ISO-2022-JP; 9 to 13 are blanks.
     control = sum(head.count(byte) for byte in (*range(9), *range(14, 27), *range(28, 32)))
-    return control > len(head) * 0.05 and not _is_wide(head)
+    return control > len(head) * 0.05 and wide_encoding(head) is None
 
 
-def _is_wide(head: bytes) -> bool:
-    """Say whether text may be UTF-16 without a mark: one of each two bytes is then zero for Latin letters."""
-    sample = head[: len(head) // 2 * 2]
-    even, odd = sample[::2].count(0), sample[1::2].count(0)
-    return max(even, odd) > len(sample) * 0.3 and min(even, odd) < len(sample) * 0.05
+def wide_encoding(content: bytes) -> str | None:
+    """Recognise UTF-16 and UTF-32 without a mark, by which of the bytes say the block of a character.
+
+    Those bytes are few different ones: zero for Latin letters, 0x30 for kana, 0x4e to 0x9f for kanji.
+    """
+    sample = content[:4096]
+    sample = sample[: len(sample) // 4 * 4]
+    if len(sample) < (8 if 0 in sample else 64):
+        return None
+    zeros = [sample[place::4].count(0) * 4 / len(sample) for place in range(4)]
+    for order, high, low in (("le", (2, 3), 0), ("be", (0, 1), 3)):
+        if all(zeros[place] > 0.9 for place in high) and zeros[low] < 0.1:
+            return f"utf-32-{order}"
+    for order, blocks in (("le", sample[1::2]), ("be", sample[0::2])):
+        others = sample[0::2] if order == "le" else sample[1::2]
+        latin, kana = blocks.count(0) / len(blocks), blocks.count(0x30) / len(blocks)
+        kanji = sum(blocks.count(byte) for byte in range(0x4E, 0xA0)) / len(blocks)
+        plausible = latin + kana + kanji + blocks.count(0xFF) / len(blocks)
+        if plausible > 0.95 and others.count(0) < len(others) * 0.02 and (latin > 0.3 or kana > 0.2):
+            return f"utf-16-{order}"
+    return None

@@ -14,6 +14,9 @@ from typing import Any
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 """Control characters, lone surrogates and noncharacters."""
 
+_LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+"""What ends a line besides a line feed: form feeds between pages, Word's soft breaks, separators of records."""
+
 _TAGS = re.compile("(?<![\U0001f3f4\U000e0020-\U000e007e])[\U000e0000-\U000e007f]+")
 """Tag characters, in which an instruction can hide; those of a flag, as of Scotland, follow a black flag."""
 
@@ -51,9 +54,9 @@ class Cleaner:
 
     def clean(self, text: str) -> str:
         """Return the text without them, line ends unified, outer blanks removed."""
-        text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
+        text = _LINE_ENDS.sub("\n", text)
         if not text.isascii():
-            text = self._without_invisible(text.replace("\x85", "\n"))
+            text = self._without_invisible(text)
         text, count = _CONTROL.subn("", text)
         self.stripped += count
         return text.strip()

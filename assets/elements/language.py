@@ -16,17 +16,26 @@ LETTER_SAMPLE = 2_000
 LEAST = 40
 """Letters below which nothing is said."""
 
+LEAST_KANA = 0.03
+"""Share of kana in Japanese: a の in a Chinese shop's name is less."""
+
 SURE = 0.8
 """Probability below which a guess is none: names and numbers look like every language."""
 
 _KANA = re.compile("[\u3041-\u3096\u30a1-\u30fa\uff66-\uff9d]")
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
+_JAPANESE_ONLY = re.compile("[々〆県町込働畑辻匂峠円髙﨑圧仮児塩]|丁目|株式会社|有限会社")
+"""Characters and words that neither form of Chinese uses: lists of names and addresses have no kana."""
+
 _HANGUL = re.compile("[\uac00-\ud7a3\u1100-\u11ff]")
 _LETTER = re.compile(r"[^\W\d_]")
 _WORD = re.compile(r"[a-z]+")
 _ENGLISH = frozenset({"the", "of", "and", "to", "in", "is", "that", "for", "with", "are", "this", "be", "by", "from"})
 _ONLY_ENGLISH = frozenset({"the", "and", "that", "with", "this", "from"})
 _CODE = re.compile(r"[a-z]{2}")
+_SHORT = {"jpn": "ja", "eng": "en", "deu": "de", "ger": "de", "fra": "fr", "fre": "fr", "spa": "es", "kor": "ko",
+          "zho": "zh", "chi": "zh", "ita": "it", "por": "pt"}  # fmt: skip
+"""ISO 639-2 codes that documents declare, as ISO 639-1."""
 
 
 def detect_language(text: str, declared: str | None = None) -> str:
@@ -42,19 +51,19 @@ def detect_language(text: str, declared: str | None = None) -> str:
     if letters < LEAST and not kana and not hangul:
         return _declared(declared)
     if han + kana + hangul > letters * 0.3:
-        if kana > hangul:
-            return "ja"
-        if hangul:
+        if hangul > han + kana:
             return "ko"
-        return "ja" if (declared or "").lower().startswith("ja") else "zh"
+        if kana > (han + kana) * LEAST_KANA:
+            return "ja"
+        return "ja" if _declared(declared) == "ja" or _JAPANESE_ONLY.search(sample) else "zh"
     if _is_english(sample):
         return "en"
     return _by_letters(sample[:LETTER_SAMPLE]) or _declared(declared)
 
 
 def _declared(declared: str | None) -> str:
-    found = _CODE.match((declared or "").lower())
-    return found.group() if found else UNDETERMINED
+    code = re.split(r"[-_]", (declared or "").strip().lower())[0]
+    return _SHORT.get(code, code if _CODE.fullmatch(code) else UNDETERMINED)
 
 
 def _is_english(sample: str) -> bool:

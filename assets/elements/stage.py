@@ -10,12 +10,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from assets.documents.describe import describe
+from assets.documents.detection import BROKEN, ENCRYPTED
 from assets.elements.parsing import REFUSED, SUPPORTED, Packed
 from assets.elements.reasons import FAILURES
 from assets.refresh import Growth, Refresh, StageReport
 from resources.parser_pool import Outcome, Task
+from resources.sources import Globs
 
 WRITE_CHARACTERS = 2_000_000
 WRITE_DOCUMENTS = 50
@@ -23,7 +26,7 @@ WRITE_DOCUMENTS = 50
 
 
 DEEPEST_ATTACHMENT = 5
-"""Mails in mails that are opened."""
+"""Mails around a file, one in the other, beyond which it is no document."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,35 +54,39 @@ def run(refresh: Refresh) -> StageReport:
     if refresh.converged:
         return report
     tally: Counter[str] = Counter()
-    _parse_waiting(refresh, tally, report)
-    for _ in range(DEEPEST_ATTACHMENT):
+    deferred: set[bytes] = set()
+    _parse_waiting(refresh, tally, report, deferred)
+    for _ in range(DEEPEST_ATTACHMENT + 1):  # The last round finds nothing more, and what is left out.
         if not _follow_attachments(refresh, tally, report):
             break
-        _parse_waiting(refresh, tally, report)
-    deferred = report.quarantined.pop("changed_while_reading", 0)
+        _parse_waiting(refresh, tally, report, deferred)
+    report.quarantined.pop("changed_while_reading", None)
     report.counts = {
         "parsed": tally["parsed"],
         "pages": tally["pages"],
         "characters": tally["characters"],
         "stripped": tally["stripped"],
         "attachments": tally["attachments"],
-        "deferred": deferred,
+        "attachments_left_out": tally["attachments_left_out"],
+        "deferred": len(deferred),
         "quarantined": sum(report.quarantined.values()),
     }
     describe(refresh, report)
     return report
 
 
-def _parse_waiting(refresh: Refresh, tally: Counter[str], report: StageReport) -> None:
-    """Parse what has no parse yet, and write it as it comes."""
+def _parse_waiting(refresh: Refresh, tally: Counter[str], report: StageReport, deferred: set[bytes]) -> None:
+    """Parse what has no parse yet, and write it as it comes; what changed while it was read is not read again."""
     with refresh.bench.database.connect() as reader, ThreadPoolExecutor(1) as writer:
-        waiting = reader.stream(Unparsed, "elements/read_unparsed", refresh.params)
+        unparsed = reader.stream(Unparsed, "elements/read_unparsed", refresh.params)
+        waiting = (item for item in unparsed if item.content_hash not in deferred)
         growth = Growth()
         writing: Future[None] | None = None  # The workers have their next file while the last ones are written.
         for batch in _batches(_parse(refresh, waiting)):
             if writing is not None:
                 writing.result()
             writing = writer.submit(_write, refresh, batch, tally, report, growth)
+            deferred.update(o.key.content_hash for o in batch if o.detail == "changed_while_reading")
             report.changed = True
         if writing is not None:
             writing.result()
@@ -89,12 +96,39 @@ def _follow_attachments(refresh: Refresh, tally: Counter[str], report: StageRepo
     """Make documents of what parsed mails hold, and let go of what they hold no more; say whether any came or went."""
     if not refresh.session.value("elements/has_mails", refresh.params):
         return False
+    left = refresh.settings.left_out
+    globs = Globs(left, ()) if left else None
     with refresh.writing():
-        gone = refresh.session.records("elements/mark_orphans", refresh.params)
-        new = refresh.session.records("elements/upsert_attachments", refresh.params)
-    tally["attachments"] += len(new)
-    report.changed |= bool(gone or new)
-    return bool(gone or new)
+        present = refresh.session.records("elements/read_attachment_uris", refresh.params)
+        left_out = [row["uri"] for row in present if not _may_be(row, globs)]
+        gone = refresh.session.records("elements/mark_orphans", refresh.params | {"left_out": left_out})
+        found = refresh.session.records("elements/read_attachments", refresh.params)
+        wanted = [row for row in found if _is_wanted(row, globs)]
+        if wanted:
+            refresh.session.execute("elements/upsert_attachments", refresh.params | _columns(wanted))
+    tally["attachments"] += len(wanted)
+    tally["attachments_left_out"] = len(found) - len(wanted)  # These are found again in each round.
+    report.changed |= bool(gone or wanted)
+    return bool(gone or wanted)
+
+
+def _may_be(row: dict[str, Any], left_out: Globs | None) -> bool:
+    """Say whether a file in a mail is near enough the surface, and not left out by name."""
+    return row["depth"] <= DEEPEST_ATTACHMENT and not (left_out and left_out.match(row["uri"]))
+
+
+def _is_wanted(row: dict[str, Any], left_out: Globs | None) -> bool:
+    """Say whether a file in a mail is to be a document: not what no program here reads, which nobody could mend."""
+    readable = row["format"] in SUPPORTED or row["format"] in {ENCRYPTED, BROKEN}
+    return readable and not row["taken"] and _may_be(row, left_out)
+
+
+def _columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    names = {
+        "parent_ids": "parent_id", "names": "name", "parts": "part", "digests": "content_hash", "formats": "format",
+        "sizes": "size",
+    }  # fmt: skip
+    return {column: [row[name] for row in rows] for column, name in names.items()}
 
 
 def _parse(refresh: Refresh, waiting: Iterator[Unparsed]) -> Iterator[Outcome]:

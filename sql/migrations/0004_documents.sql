@@ -4,6 +4,8 @@
 ALTER TABLE documents
 ADD COLUMN parent_id bigint REFERENCES documents,
 ADD COLUMN part text NOT NULL DEFAULT '',
+ADD COLUMN root_uri text,
+ADD COLUMN parts text [] NOT NULL DEFAULT '{{}}',
 ADD COLUMN declared jsonb NOT NULL DEFAULT '{{}}',
 ADD COLUMN declared_stamp text NOT NULL DEFAULT '',
 ADD COLUMN described_for text NOT NULL DEFAULT '',
@@ -11,6 +13,9 @@ ADD COLUMN metadata_problems text [] NOT NULL DEFAULT '{{}}';
 CREATE INDEX documents_by_parent ON documents (parent_id) WHERE parent_id IS NOT null;
 COMMENT ON COLUMN documents.parent_id IS 'The mail that this document is attached to.';
 COMMENT ON COLUMN documents.part IS 'Where an attachment is in its parent.';
+COMMENT ON COLUMN documents.root_uri IS
+'The listed file around an attachment; null for a document that its source lists itself.';
+COMMENT ON COLUMN documents.parts IS 'Where an attachment is in that file, outermost first.';
 COMMENT ON COLUMN documents.declared IS
 'What path, source, manifest and sidecar say of the document, by where it was found, as written there.';
 COMMENT ON COLUMN documents.declared_stamp IS

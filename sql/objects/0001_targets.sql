@@ -11,6 +11,8 @@ SELECT
     d.collection_id,
     d.document_id,
     d.parent_id,
+    d.root_uri,
+    d.parts,
     d.uri,
     d.content_hash,
     d.format,
@@ -75,29 +77,38 @@ WHERE
     AND NOT t.quarantined
     AND h.chunk_set_id IS DISTINCT FROM t.chunk_set_id;
 
--- Purpose: where an attachment is to be found: the listed file that holds it, and the way into it.
-CREATE OR REPLACE VIEW files_of_attachments AS
-WITH RECURSIVE up AS (
-    SELECT
-        d.document_id,
-        d.parent_id,
-        ARRAY[d.part] AS parts
-    FROM documents AS d
-    WHERE d.parent_id IS NOT null
-    UNION ALL
-    SELECT
-        up.document_id,
-        above.parent_id,
-        above.part || up.parts AS parts
-    FROM up
-    INNER JOIN documents AS above ON up.parent_id = above.document_id
-    WHERE above.parent_id IS NOT null
-)
-
+-- Purpose: the documents that are still to be parsed. Not the attachments inside a mail that has no parse of its own
+-- bytes, at whatever depth: nobody knows whether it still holds them, and readers keep what they have of them.
+CREATE VIEW unparsed AS
 SELECT
-    up.document_id,
-    root.uri,
-    up.parts
-FROM up
-INNER JOIN documents AS root ON up.parent_id = root.document_id
-WHERE root.parent_id IS null;
+    t.collection_id,
+    t.document_id,
+    t.parent_id,
+    t.root_uri,
+    t.parts,
+    t.uri,
+    t.content_hash,
+    t.format,
+    t.size
+FROM targets AS t
+WHERE
+    t.elements_id IS null
+    AND NOT t.quarantined
+    AND (
+        t.parent_id IS null
+        OR NOT EXISTS (
+            WITH RECURSIVE around AS (
+                SELECT t.parent_id AS document_id
+                UNION ALL
+                SELECT d.parent_id
+                FROM around AS a
+                INNER JOIN documents AS d ON a.document_id = d.document_id
+                WHERE d.parent_id IS NOT null
+            )
+
+            SELECT 1
+            FROM around AS a
+            LEFT JOIN targets AS mail ON a.document_id = mail.document_id
+            WHERE mail.elements_id IS null
+        )
+    );

@@ -37,8 +37,9 @@ SELECT
     t.collection_id,
     t.document_id,
     t.size,
-    CASE WHEN t.elements_id IS null AND NOT t.quarantined THEN 1 ELSE 0 END AS undecided
+    CASE WHEN w.document_id IS NOT null THEN 1 ELSE 0 END AS undecided
 FROM targets AS t
+LEFT JOIN unparsed AS w ON t.document_id = w.document_id
 LEFT JOIN heads AS h ON t.document_id = h.document_id
 WHERE t.chunk_set_id IS null OR h.chunk_set_id IS DISTINCT FROM t.chunk_set_id;
 
@@ -49,8 +50,11 @@ SELECT
     t.document_id,
     e.elements_id,
     length(e.text) AS characters,
-    -- Null where there is no text at all: that is another audit's finding.
-    nullif(length(e.text), 0) * 1000.0 / greatest(t.size, 1) AS characters_per_kilobyte,
+    -- Null where there is no text at all: that is another audit's finding. Null for a mail, whose size is that of
+    -- its attachments, which are judged by themselves.
+    CASE
+        WHEN t.format NOT IN ('eml', 'msg') THEN nullif(length(e.text), 0) * 1000.0 / greatest(t.size, 1)
+    END AS characters_per_kilobyte,
     (e.counters ->> 'replaced')::integer * 1.0 / greatest(length(e.text), 1) AS replaced_share,
     (e.counters ->> 'stripped')::integer * 1.0 / greatest(length(e.text), 1) AS stripped_share,
     jsonb_array_length(e.elements) AS elements

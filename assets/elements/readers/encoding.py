@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import re
 
+from assets.documents.detection import wide_encoding
 from assets.elements.document import Unparseable
 
 _MARKS = (
@@ -30,6 +31,9 @@ _ALIASES = {
 _SHIFTS = re.compile(rb"\x1b(?:\$[@B]|\([BJI]|\$\(D)")
 _JAPANESE = re.compile("[\u3000-\u30ff\u4e00-\u9fff\uff01-\uff5e]+")
 _HALF_WIDTH = re.compile("[\uff61-\uff9f]")
+_HALF_WIDTH_RUN = re.compile("[\uff61-\uff9f]{2,}")
+_VOICE = re.compile("[\uff9e\uff9f]")
+_VOICED = re.compile("[\uff73\uff76-\uff84\uff8a-\uff8e]\uff9e|[\uff8a-\uff8e]\uff9f")
 _KANA = re.compile("[\u3041-\u3096\u30a1-\u30fa]")
 _OTHER = re.compile("[^\x00-\x7f]")
 _ACCENTED = re.compile("[\u00c0-\u00ff]+")
@@ -37,6 +41,15 @@ _TYPOGRAPHY = re.compile("[\u2010-\u2026\u20ac\u2122«»¿¡°§©®·£]")
 
 WITHOUT_KANA = 0.75
 """Taken off a text without kana: Korean and Chinese bytes come out as kanji alone, and so do lists of names."""
+
+ENOUGH = 0.6
+"""Score from which a text is Japanese."""
+
+LONG = 100
+"""Half-width kana from which some are voiced in any text."""
+
+LEAST_VOICED = 0.02
+"""Share of marks of voice among half-width kana; names and addresses have about 0.1."""
 
 SHORT = 8
 """Characters from which EUC-JP has kana: Korean in its own EUC is well-formed EUC-JP without any."""
@@ -58,30 +71,15 @@ def decode(content: bytes, declared: str | None = None) -> str:
     for mark, encoding in _MARKS:
         if content.startswith(mark):
             return content[len(mark) :].decode(encoding, "replace")
-    wide = _wide(content)
-    if wide:
-        return content.decode(wide, "replace")
+    if 0 in content[:4096] or _utf8(content) is None:
+        wide = wide_encoding(content)
+        if wide:
+            return content.decode(wide, "replace")
     for attempt in (_shifted, _utf8, lambda content: _as_declared(content, declared), _japanese, _western):
         found = attempt(content)
         if found is not None:
             return found
     return _damaged_utf8(content) or _best_guess(content)
-
-
-def _wide(content: bytes) -> str | None:
-    """Recognise UTF-16 and UTF-32 without a mark by where the zeros are."""
-    sample = content[: 4096 // 4 * 4]
-    if sample.count(0) < len(sample) * 0.1 or len(sample) < 4:
-        return None
-    zeros = [sample[place::4].count(0) / max(1, len(sample[place::4])) for place in range(4)]
-    if zeros[2] > 0.9 and zeros[3] > 0.9 and zeros[0] < 0.1:
-        return "utf-32-le"
-    if zeros[0] > 0.9 and zeros[1] > 0.9 and zeros[3] < 0.1:
-        return "utf-32-be"
-    even, odd = (zeros[0] + zeros[2]) / 2, (zeros[1] + zeros[3]) / 2
-    if odd > 0.1 and even < 0.02:
-        return "utf-16-le"
-    return "utf-16-be" if even > 0.1 and odd < 0.02 else None
 
 
 def _shifted(content: bytes) -> str | None:
@@ -143,7 +141,26 @@ def _japanese(content: bytes) -> str | None:
     if euc is not None and (_KANA.search(euc) or len(_OTHER.findall(euc[:100])) < SHORT):
         scored.append((_japaneseness(euc), euc))
     score, best = max(scored, default=(0.0, None))
-    return best if score > 0.6 else None
+    if score > ENOUGH:
+        return best
+    return None if euc is not None and _japaneseness(euc) > ENOUGH else _half_width(content)
+
+
+def _half_width(content: bytes) -> str | None:
+    """Decode cp932 that is mostly half-width kana, as banks exchange it, where its marks of voice are in place.
+
+    A single byte of many an alphabet is such a kana, so that Russian, Thai and Korean words look like it; but in
+    them a mark of voice stands after any letter, and in a long text there are too few.
+    """
+    found = _strictly(content, "cp932")
+    if found is None:
+        return None
+    sample = found[:20_000]
+    words = "".join(_HALF_WIDTH_RUN.findall(sample))
+    placed, all_marks = len(_VOICED.findall(words)), len(_VOICE.findall(words))
+    if placed < all_marks or (len(words) >= LONG and placed < len(words) * LEAST_VOICED):
+        return None
+    return found if _japaneseness(found) + 0.5 * len(words) / max(1, len(_OTHER.findall(sample))) > ENOUGH else None
 
 
 def _japaneseness(text: str) -> float:
@@ -157,7 +174,7 @@ def _japaneseness(text: str) -> float:
     if not others:
         return 0.0
     runs = [found.group() for found in _JAPANESE.finditer(sample)]
-    in_runs = sum(len(run) for run in runs if len(run) > 1)
+    in_runs = sum(len(run) for run in runs if len(run) > 1 or run < "\u4e00")  # Accents look like single kanji.
     rare = sum(1 for run in runs for character in run if _is_rare(character))
     half = len(_HALF_WIDTH.findall(sample))
     score = (in_runs - rare + 0.5 * half) / others
@@ -188,13 +205,17 @@ def _damaged_utf8(content: bytes) -> str | None:
     found = content.decode("utf-8", "replace")
     broken = found.count("\ufffd")
     sound = len(_OTHER.findall(found)) - broken
-    return found if broken <= max(3, len(found) * MOST_DAMAGE) or sound >= 10 * broken else None
+    few = broken <= max(3, len(found) * MOST_DAMAGE) and (sound > 0 or len(found) >= 40 * broken)
+    return found if few or sound >= 10 * max(1, broken) else None
 
 
 def _best_guess(content: bytes) -> str:
     from charset_normalizer import from_bytes
 
-    best = from_bytes(content, cp_exclusion=["utf_7"]).best()
+    for japanese in (_strictly(content, "cp932"), _euc(content)):  # A few characters, too few to be sure of.
+        if japanese is not None and _KANA.search(japanese) and not _HALF_WIDTH.search(japanese):
+            return japanese
+    best = from_bytes(content, cp_exclusion=["utf_7", "utf_16", "utf_32"]).best()
     if best is None:
         raise Unparseable("unknown_encoding")
     return str(best)

@@ -11,6 +11,7 @@ import email.policy
 import email.utils
 import hashlib
 import io
+import mimetypes
 import posixpath
 import re
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from dataclasses import dataclass, replace
 from email.message import EmailMessage
 
 from assets.documents.detection import detect_format
+from assets.elements.cleaning import Cleaner
 from assets.elements.document import Attachment, Block, Reading, Unparseable
 from assets.elements.readers.encoding import decode
 from assets.elements.readers.plain import read_text
@@ -30,6 +32,10 @@ MOST_ATTACHMENTS = 200
 _OLE = b"\xd0\xcf\x11\xe0"
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\]+")
 _ENCRYPTED = {"application/pkcs7-mime", "application/x-pkcs7-mime", "multipart/encrypted"}
+_NO_FILES = {"application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature",
+             "text/calendar", "text/x-vcard", "text/vcard", "application/ms-tnef"}  # fmt: skip
+"""Parts that a mail program makes and nobody attached: signatures, invitations, cards."""
+
 _PEOPLE = {"from": "from", "to": "to", "cc": "cc"}
 
 
@@ -115,20 +121,44 @@ def _message(content: bytes) -> EmailMessage:
 
 
 def _body(message: EmailMessage) -> Reading:
-    """Read the body: HTML where there is some, which has the structure; the plain text otherwise."""
-    for wanted in ("html", "plain"):
-        for part in _texts(message, f"text/{wanted}"):
-            reading = _read_part(part, wanted)
-            reading.blocks = list(reading.blocks)
-            if reading.blocks:
-                return reading
-    return Reading([])
+    """Read the body: all its texts in order, and of alternatives the richest that says anything."""
+    whole = Reading([], visible=0)
+    for part in _texts(message):
+        _append(whole, _read_part(part))
+    return whole
 
 
-def _texts(message: EmailMessage, kind: str) -> Iterator[EmailMessage]:
-    for part in _walk(message):
-        if part.get_content_type() == kind and part.get_content_disposition() != "attachment":
-            yield part
+def _append(whole: Reading, reading: Reading) -> None:
+    whole.blocks = [*whole.blocks, *reading.blocks]
+    whole.readings.extend(reading.readings)
+    whole.visible = (whole.visible or 0) + (reading.visible or 0)
+    for name, count in reading.counters.items():
+        whole.counters[name] = whole.counters.get(name, 0) + count
+
+
+def _texts(part: EmailMessage) -> Iterator[EmailMessage]:
+    """Yield the texts that are shown; a text with a name of its own is a file."""
+    kind = part.get_content_type()
+    children = [child for child in _children(part) if isinstance(child, EmailMessage)]
+    if kind == "multipart/alternative":
+        for child in reversed(children):
+            texts = list(_texts(child))
+            if any(True for text in texts for _ in _read_part(text).blocks):
+                yield from texts
+                return
+    elif children:
+        for child in children:
+            yield from _texts(child)
+    elif kind in {"text/html", "text/plain"} and not _is_file(part):
+        yield part
+
+
+def _children(part: EmailMessage) -> list[object]:
+    return list(part.iter_parts()) if part.get_content_maintype() == "multipart" else []
+
+
+def _is_file(part: EmailMessage) -> bool:
+    return part.get_content_disposition() == "attachment" or _stated_name(part) != ""
 
 
 def _walk(message: EmailMessage) -> Iterator[EmailMessage]:
@@ -141,10 +171,10 @@ def _walk(message: EmailMessage) -> Iterator[EmailMessage]:
             waiting.extend(reversed([child for child in part.iter_parts() if isinstance(child, EmailMessage)]))
 
 
-def _read_part(part: EmailMessage, kind: str) -> Reading:
+def _read_part(part: EmailMessage) -> Reading:
     payload = _payload(part)
     declared = part.get_content_charset()
-    if kind == "html":
+    if part.get_content_subtype() == "html":
         return read_markup(decode(payload, declared)) if declared else read_html(payload)
     return read_text(decode(payload, declared).encode("utf-8", "replace"))
 
@@ -212,10 +242,9 @@ def _files(message: EmailMessage) -> Iterator[_File]:
     """Yield the files that somebody attached: not the pictures that the body shows."""
     for number, part in enumerate(_walk(message)):
         kind = part.get_content_maintype()
-        if kind == "multipart" or (number == 0 and kind == "text"):
+        if kind == "multipart" or part.get_content_type() in _NO_FILES:
             continue
-        attached = part.get_content_disposition() == "attachment" or part.get_filename()
-        if kind == "text" and not attached:
+        if kind == "text" and not _is_file(part):
             continue
         if kind == "image" and part.get("content-id") and part.get_content_disposition() != "attachment":
             continue
@@ -232,22 +261,25 @@ def _file_content(part: EmailMessage) -> bytes:
 
 
 def _file_name(part: EmailMessage, number: int) -> str:
+    return _safe(_stated_name(part)) or _invented(part, number)
+
+
+def _stated_name(part: EmailMessage) -> str:
     try:
-        name = part.get_filename() or ""
+        return part.get_filename() or ""
     except (ValueError, LookupError, AttributeError, TypeError):
-        name = ""
-    return _safe(name) or _invented(part, number)
+        return ""
 
 
 def _invented(part: EmailMessage, number: int) -> str:
     if part.get_content_type() == "message/rfc822":
         return f"mail-{number}.eml"
-    return f"part-{number}.{_safe(part.get_content_subtype())[:10]}"
+    return f"part-{number}{mimetypes.guess_extension(part.get_content_type()) or ''}"
 
 
 def _safe(name: str) -> str:
     """Return a name without folders: what a mail calls `../../a.txt` is `a.txt` here."""
-    return _UNSAFE.sub(" ", posixpath.basename(name.replace("\\", "/").strip())).strip(" .")[:200]
+    return Cleaner().clean(_UNSAFE.sub(" ", posixpath.basename(name.replace("\\", "/").strip()))).strip(" .")[:200]
 
 
 def _outlook(content: bytes):  # type: ignore[no-untyped-def]  # The library has no types of its own.

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import cache
+from html import escape
 from typing import Any
 
-import markdown
 from lxml import etree
+from lxml.html.defs import tags
+from markdown_it import MarkdownIt
 
 from assets.documents.manifests import load_words
 from assets.elements.document import Reading, Unparseable
@@ -17,16 +20,15 @@ from assets.elements.readers.web import read_markup
 
 _FRONT_MATTER = re.compile(r"\A\s*(---|\+\+\+)[ \t]*\r?\n(.*?)\r?\n(?:\1|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 LONGEST_FRONT_MATTER = 100_000
-_FENCE = re.compile(r"^\s*(?:```|~~~)")
-_ITEM = re.compile(r"^(\s{0,3})(?:[-*+]|\d{1,9}[.)])\s+\S")
-_ATX = re.compile(r"^(#{1,6})([^#\s].*)$")
+_TAG = re.compile(r"</?([A-Za-z][\w:.-]*)[^<>]*>")
+_BOLD = re.compile(r"\*\*(?=\S)([^*\n]+?)(?<=\S)\*\*")
 _PROPERTIES = {"title": "title", "author": "author", "date": "created", "description": "subject", "lang": "language"}
 
 
 def read_markdown(content: bytes) -> Reading:
     """Read Markdown; YAML or TOML at its head is metadata, not text."""
     text, declared = split_front_matter(decode(content))
-    reading = read_markup(markdown.markdown(_relax(text), extensions=["tables", "fenced_code"]))
+    reading = read_markup(_known_tags(_parser().render(text)), _without_asterisks)
     reading.front_matter = declared
     for key, name in _PROPERTIES.items():
         if isinstance(declared.get(key), str | int | float) or hasattr(declared.get(key), "isoformat"):
@@ -61,24 +63,22 @@ def _toml(text: str) -> Any:
         return None
 
 
-def _relax(text: str) -> str:
-    """Let a list follow its lead-in without a blank line, as every site renders it, and the parser does not."""
-    lines: list[str] = []
-    fenced = False
-    for line in text.split("\n"):
-        if _FENCE.match(line):
-            fenced = not fenced
-        before = lines[-1] if lines else ""
-        item = None if fenced else _ITEM.match(line)
-        if item and before.strip() and not _continues(before):
-            lines.append("")
-        lines.append(line)
-    return "\n".join(lines)
+@cache
+def _parser() -> MarkdownIt:
+    return MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 
-def _continues(before: str) -> bool:
-    """Say whether a line belongs to a list, a table or code already."""
-    return bool(_ITEM.match(before)) or before.startswith((" ", "\t", "|", ">"))
+def _known_tags(page: str) -> str:
+    """Let `Vec<u8>` be text: what is no element of HTML was not meant as one."""
+    return _TAG.sub(lambda tag: tag.group() if tag.group(1).lower() in tags else escape(tag.group()), page)
+
+
+def _without_asterisks(root: Any) -> None:
+    """Take out the asterisks that CommonMark leaves beside Japanese brackets: **「水門」**は is meant to be bold."""
+    for node in root.iter(etree.Element):
+        if node.tag not in {"code", "pre"}:
+            node.text = _BOLD.sub(r"\1", node.text or "")
+        node.tail = _BOLD.sub(r"\1", node.tail or "")
 
 
 def read_rst(content: bytes) -> Reading:

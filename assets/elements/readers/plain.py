@@ -2,31 +2,52 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Iterator
+from html.entities import html5
 from typing import Any
 
 from lxml import etree
-from unstructured.partition.text import partition_text
 
 from assets.elements.document import Block, Reading, Unparseable
 from assets.elements.readers.encoding import decode
-from assets.elements.readers.found import NO_LANGUAGE, PLAIN_TEXT, blocks_of
+from assets.elements.readers.found import PLAIN_TEXT
 
-_BLANK_LINES = re.compile(r"\n[ \t\u3000]*(?:\n[ \t\u3000]*)+")
+_XML_ENCODING = re.compile(rb"""^\W{0,8}<\?xml[^>]{0,100}?encoding\s*=\s*["']([\w.:-]{2,40})""")
+_XML_DECLARATION = re.compile(r"^\s*<\?xml[^>]{0,200}\?>")
+_MARKUP = re.compile(
+    r"<!--.*?-->|<\?.*?\?>|<!DOCTYPE[^>\[]*(?:\[.*?\])?\s*>|<!\[CDATA\[|\]\]>|</?[^\s<>/!?][^<>]*>", re.DOTALL
+)
+_BARE_AMPERSAND = re.compile(r"&(?!#\d+;|#x[0-9a-fA-F]+;|\w+;)")
+_NAMED = re.compile(r"&([A-Za-z]\w*);")
+_OF_XML = {"amp", "lt", "gt", "quot", "apos"}
+
+_BLANK_LINES = re.compile(r"\n(?:[ \t\u3000]*\n)+")
+_CJK = "\u3041-\u30ff\u3400-\u9fff\uf900-\ufaff"
+_WRAPPED = re.compile(f"(?<=[{_CJK}、，]{{16}})\\n(?=[{_CJK}])")
+"""A line end inside a Japanese sentence: after a full line that does not end a sentence, before no indent or mark."""
+
+_ITEM = re.compile(r"[ \t\u3000]{0,12}(?:[-*+•◦▪・●○■□◆◇※‣]|[（(]?\d{1,3}[.)）．、])[ \t\u3000]*\S")
+_SENTENCE_END = re.compile(r"[.!?。！？]\S{0,2}(?:\s|$)")
 
 
 def read_text(content: bytes) -> Reading:
-    """Read plain text: a paragraph a block."""
-    text = decode(content)
-    found = partition_text(text=_paragraphs(text), languages=NO_LANGUAGE) if text.strip() else []
-    return Reading(blocks_of(found, headings=False), visible=len("".join(text.split())))
+    """Read plain text: a paragraph a block, an item of a list too; lines stay lines, but for wrapped Japanese."""
+    text = decode(content).replace("\r\n", "\n").replace("\r", "\n").replace("\x0c", "\n\n")
+    paragraphs = (piece.strip("\n") for piece in _BLANK_LINES.split(text))
+    blocks = [block for paragraph in paragraphs for block in _blocks_of(paragraph)]
+    return Reading(blocks, visible=len("".join(text.split())))
 
 
-def _paragraphs(text: str) -> str:
-    """Let a line of nothing but ideographic spaces part two paragraphs, too."""
-    return _BLANK_LINES.sub("\n\n", text.replace("\r\n", "\n").replace("\r", "\n"))
+def _blocks_of(paragraph: str) -> Iterator[Block]:
+    lines = _WRAPPED.sub("", paragraph).split("\n")
+    if len(lines) > 1 and all(_ITEM.match(line) for line in lines):
+        yield from (Block("ListItem", line.strip()) for line in lines)
+    elif paragraph.strip():
+        kind = "NarrativeText" if _SENTENCE_END.search(paragraph) else PLAIN_TEXT
+        yield Block("ListItem" if len(lines) == 1 and _ITEM.match(lines[0]) else kind, "\n".join(lines))
 
 
 def read_json(content: bytes) -> Reading:
@@ -71,45 +92,78 @@ def _lines(value: Any, path: str) -> Iterator[str]:
 
 
 def read_xml(content: bytes) -> Reading:
-    """Read XML of an unknown kind: a block for each run of text, mixed content kept together.
+    """Read XML of an unknown kind: a block a record or a run of text, mixed content kept together.
 
     Raises:
-        Unparseable: it is not well-formed from its start, or its entities are not what they seem.
+        Unparseable: it is not well-formed from its start, or it declares entities of its own.
     """
-    root = _tree(content)
+    declared = _XML_ENCODING.search(content[:200])
+    text = _XML_DECLARATION.sub("", decode(content, declared.group(1).decode("ascii") if declared else None))
+    if "<!ENTITY" in text:
+        raise Unparseable("forbidden_entities")
+    root = _tree(text)
     if root is None:
         raise Unparseable("damaged")
-    visible = sum(len("".join(text.split())) for text in root.itertext(etree.Element))
-    return Reading([Block(PLAIN_TEXT, text) for text in _paragraphs_of(root)], visible=visible)
+    shown = html.unescape(_MARKUP.sub("", text))
+    return Reading([Block(PLAIN_TEXT, text) for text in _records_of(root)], visible=len("".join(shown.split())))
 
 
-def _tree(content: bytes) -> Any:
-    """Parse XML that declares no entities of its own; what is broken at its end is read up to there."""
-    if b"<!ENTITY" in content[:100_000] or "<!ENTITY".encode("utf-16-le") in content[:100_000]:
-        raise Unparseable("forbidden_entities")
-    options = {"resolve_entities": False, "no_network": True, "recover": True, "remove_comments": True,
-               "remove_pis": True, "huge_tree": False}  # fmt: skip
-    try:
-        return etree.fromstring(content, etree.XMLParser(**options))
-    except (etree.XMLSyntaxError, ValueError):
-        pass
-    text = re.sub(r"^\s*<\?xml[^>]{0,200}\?>", "", decode(content))
-    try:
-        return etree.fromstring(text, etree.XMLParser(**options))
-    except (etree.XMLSyntaxError, ValueError):
-        raise Unparseable("damaged") from None
+def _tree(text: str) -> Any:
+    """Parse XML; one with bare ampersands as it is meant, one that is broken at its end up to there."""
+    options = {"resolve_entities": False, "no_network": True, "remove_comments": True, "remove_pis": True,
+               "huge_tree": False}  # fmt: skip
+    meant = _BARE_AMPERSAND.sub("&amp;", _NAMED.sub(_as_character, text))
+    for attempt, recover in ((text, False), (meant, False), (meant, True)):
+        try:
+            return etree.fromstring(attempt.lstrip(), etree.XMLParser(recover=recover, **options))
+        except (etree.XMLSyntaxError, ValueError):
+            continue
+    raise Unparseable("damaged")
 
 
-def _paragraphs_of(root: Any) -> Iterator[str]:
-    """Yield the text of each element that has some of its own, and else of those below it."""
+def _as_character(entity: re.Match[str]) -> str:
+    """Write what HTML would call by name, which XML does not know."""
+    name = entity.group(1)
+    return entity.group() if name in _OF_XML else html5.get(f"{name};", f"&amp;{name};")
+
+
+def _records_of(root: Any) -> Iterator[str]:
+    """Yield the text of each element that has some of its own, and else of those below it.
+
+    An element whose children are values of different names is a record: a line a value, with its name.
+    """
     waiting = [root]
     while waiting:
         element = waiting.pop()
         children = [child for child in element if isinstance(child.tag, str)]
         own = [element.text, *(child.tail for child in element)]
         if not children or any(part and part.strip() for part in own):
-            text = " ".join("".join(element.itertext()).split())
+            text = " ".join("".join(element.itertext()).split()) or "\n".join(_attributes(element))
             if text:
                 yield text
-            continue
-        waiting.extend(reversed(children))
+        elif _is_record(children):
+            yield "\n".join([*_attributes(element), *(line for child in children for line in _value(child))])
+        else:
+            if element.attrib and not any("".join(child.itertext()).strip() for child in children):
+                yield "\n".join(_attributes(element))
+            waiting.extend(reversed(children))
+
+
+def _is_record(children: list[Any]) -> bool:
+    names = {child.tag for child in children}
+    return len(names) > 1 and all(len(child) == 0 for child in children)
+
+
+def _value(element: Any) -> Iterator[str]:
+    text = " ".join((element.text or "").split())
+    name = etree.QName(element).localname
+    if text:
+        yield f"{name}: {text}"
+    elif element.attrib:
+        yield f"{name}: {', '.join(_attributes(element))}"
+
+
+def _attributes(element: Any) -> list[str]:
+    return [
+        f"{etree.QName(name).localname}: {value.strip()}" for name, value in element.attrib.items() if value.strip()
+    ]

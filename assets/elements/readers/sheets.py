@@ -1,52 +1,25 @@
-"""Tables: spreadsheets, and text with separators.
-
-Cells are kept by their place, however far apart, so that memory grows with what is written and not with the
-sheet. Forms that are drawn on a grid, as Japanese offices do, have a label, many empty cells and a value on one
-row: a row keeps them together.
-"""
+"""Tables: text with separators, and workbooks of Excel; what becomes of their cells is in `grids`."""
 
 from __future__ import annotations
 
 import csv
-import datetime as dt
-import html
 import io
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
-from assets.elements.document import Block, Reading, Unparseable
+from assets.elements.document import Reading, Unparseable
 from assets.elements.readers.encoding import decode
-from assets.elements.readers.found import PLAIN_TEXT
-
-Row = list[str]
-Cells = dict[tuple[int, int], str]
-"""What is written where: (row, column), from 1."""
-
-DENSE = 0.5
-"""Share of filled cells from which a region is a table; below it, it is a form, and empty cells mean nothing."""
+from assets.elements.readers.grids import Cells, Place, Sheet, read_sheets, shown, tables_of
+from assets.elements.readers.office.package import Package, core_properties
+from assets.elements.readers.office.sheet_parts import Beside, read_beside
 
 SEPARATORS = ",\t;|"
-_NUMBER = re.compile(r"[-+(]?[\d.,%¥$€£\s]+\)?")
-_DEFAULT_SHEET = re.compile(r"(?:Sheet|シート|Tabelle|Feuil|Hoja)\s*\d*", re.IGNORECASE)
+_NAMED_SEPARATOR = re.compile(r'"?sep=([^"\r\n])"?[ ,;\t]*(?:\r\n|\r|\n|\Z)', re.IGNORECASE)
+"""A first line by which Excel is told the separator."""
+
 LONGEST_FIELD = 10_000_000
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """A sheet of a workbook.
-
-    Attributes:
-        name: as its tab shows it.
-        cells: what is written where.
-        hidden: whether its tab is hidden.
-    """
-
-    name: str
-    cells: Cells
-    hidden: bool = False
 
 
 def read_csv(content: bytes) -> Reading:
@@ -61,6 +34,8 @@ def read_tsv(content: bytes) -> Reading:
 
 def _read_separated(content: bytes, separator: str | None) -> Reading:
     text = decode(content).replace("\x00", "")
+    if named := _NAMED_SEPARATOR.match(text):
+        separator, text = named.group(1), text[named.end() :]
     if not text.strip():
         return Reading([])
     csv.field_size_limit(LONGEST_FIELD)
@@ -70,7 +45,7 @@ def _read_separated(content: bytes, separator: str | None) -> Reading:
         raise Unparseable("damaged") from None
     rows = [row for row in rows if any(cell.strip() for cell in row)]
     visible = sum(len("".join(cell.split())) for row in rows for cell in row)
-    return Reading(list(_tables(rows)), visible=visible)
+    return Reading(list(tables_of(rows)), visible=visible)
 
 
 def _separator(text: str) -> str:
@@ -85,39 +60,11 @@ def _separator(text: str) -> str:
     return max(SEPARATORS, key=agreement)
 
 
-def _tables(rows: Sequence[Row], page: int | None = None, *, hidden: bool = False) -> Iterator[Block]:
-    """Yield a table, and before it what stands above its header: a name or a date alone on its row."""
-    start = 0
-    while start < len(rows) - 1 and start < 3 and sum(map(bool, map(str.strip, rows[start]))) == 1 < len(rows[-1]):
-        yield Block(PLAIN_TEXT, " ".join(" ".join(rows[start]).split()), 0, page, hidden=hidden)
-        start += 1
-    yield table_block(rows[start:], page, hidden=hidden)
-
-
-def table_block(rows: Sequence[Row], page: int | None = None, *, hidden: bool = False) -> Block:
-    """Make a block of a table: a line a row, and the same rows as HTML, the header's cells as `<th>`."""
-    lines, marked = [], []
-    header = _has_header(rows)
-    for place, row in enumerate(rows):
-        cells = [" ".join(cell.split()) for cell in row]
-        tag = "th" if header and place == 0 else "td"
-        lines.append(" | ".join(cells[: max((n for n, cell in enumerate(cells, start=1) if cell), default=0)]))
-        marked.append("<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>")
-    return Block("Table", "\n".join(lines), 0, page, f"<table>{''.join(marked)}</table>", hidden)
-
-
-def _has_header(rows: Sequence[Row]) -> bool:
-    """Say whether the first row names the columns: all filled, none a number, and rows below it."""
-    if len(rows) < 2 or len(rows[0]) < 2:
-        return False
-    return all(cell.strip() and not _NUMBER.fullmatch(cell.strip()) for cell in rows[0])
-
-
 def read_xlsx(content: bytes) -> Reading:
     """Read a workbook of Excel 2007 or later.
 
     Raises:
-        Unparseable: it is damaged.
+        Unparseable: it is damaged, or too much comes out of its drawings.
     """
     import openpyxl
 
@@ -125,28 +72,34 @@ def read_xlsx(content: bytes) -> Reading:
         workbook = openpyxl.load_workbook(io.BytesIO(content), data_only=True, keep_links=False)
     except (KeyError, ValueError, zipfile.BadZipFile, TypeError, AttributeError, SyntaxError):
         raise Unparseable("damaged") from None
-    sheets = [
-        Sheet(sheet.title, dict(_written(sheet)), hidden=sheet.sheet_state != "visible")
-        for sheet in workbook.worksheets
-    ]
-    about = workbook.properties
-    properties = {"title": about.title, "author": about.creator, "subject": about.subject, "keywords": about.keywords,
-                  "created": about.created, "modified": about.modified}  # fmt: skip
-    reading = _read_sheets(sheets)
-    reading.properties = {
-        name: value.isoformat() if isinstance(value, dt.datetime) else str(value)
-        for name, value in properties.items()
-        if value and value != "openpyxl"
-    }
+    package = Package(content)
+    beside = read_beside(package)
+    reading = read_sheets([_of_xlsx(sheet, beside.get(sheet.title, Beside())) for sheet in workbook.worksheets])
+    # Not openpyxl's own properties: where a date is missing, they say that it is now.
+    reading.properties = {name: value for name, value in core_properties(package).items() if value != "openpyxl"}
     if unreckoned := _count_unreckoned(content):
         reading.counters["formulas_without_value"] = unreckoned
     return reading
 
 
-def _written(sheet: Any) -> Iterator[tuple[tuple[int, int], str]]:
+def _of_xlsx(sheet: Any, beside: Beside) -> Sheet:
+    cells = dict(_written(sheet))
+    rows = {row for row, dimension in sheet.row_dimensions.items() if dimension.hidden}
+    spans = [(one.min, one.max) for one in sheet.column_dimensions.values() if one.hidden and one.min and one.max]
+    columns = {column for _, column in cells if any(first <= column <= last for first, last in spans)}
+    return Sheet(
+        sheet.title, cells, sheet.sheet_state != "visible", _within(cells, rows, columns), beside.boxes, beside.comments
+    )
+
+
+def _within(cells: Cells, rows: set[int], columns: set[int]) -> frozenset[Place]:
+    return frozenset(place for place in cells if place[0] in rows or place[1] in columns)
+
+
+def _written(sheet: Any) -> Iterator[tuple[Place, str]]:
     # The public iterators visit each cell of the rectangle, and two cells can lie 17 billion apart.
     for place, cell in sheet._cells.items():  # noqa: SLF001
-        text = _shown(cell.value, str(cell.number_format or ""))
+        text = shown(cell.value, str(cell.number_format or ""))
         if text:
             yield place, text
 
@@ -161,23 +114,6 @@ def _count_unreckoned(content: bytes) -> int:
     return count
 
 
-def _shown(value: Any, number_format: str) -> str:
-    """Write a value about as its cell shows it."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "TRUE" if value else "FALSE"
-    if isinstance(value, dt.datetime):
-        return value.date().isoformat() if value.time() == dt.time() else value.isoformat(sep=" ")
-    if isinstance(value, dt.date | dt.time):
-        return value.isoformat()
-    if isinstance(value, float):
-        if number_format.rstrip("_ )").endswith("%"):
-            return f"{round(value * 100, 6):g}%"
-        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else f"{value:.12g}"
-    return str(value).strip()
-
-
 def read_xls(content: bytes) -> Reading:
     """Read a workbook of Excel 97 to 2003.
 
@@ -187,19 +123,42 @@ def read_xls(content: bytes) -> Reading:
     import xlrd
 
     try:
-        workbook = xlrd.open_workbook(file_contents=content, logfile=io.StringIO())
+        workbook = _open_xls(content)
     except xlrd.XLRDError as error:
         raise Unparseable("password_protected" if "encrypted" in str(error).lower() else "damaged") from None
-    except (AssertionError, IndexError, KeyError, ValueError, TypeError, UnicodeError):
+    except _XLS_DAMAGE:
         raise Unparseable("damaged") from None
-    sheets = [Sheet(sheet.name, dict(_of_xls(sheet, workbook)), sheet.visibility != 0) for sheet in workbook.sheets()]
-    reading = _read_sheets(sheets)
+    reading = read_sheets([_sheet_of_xls(sheet, workbook) for sheet in workbook.sheets()])
     if workbook.user_name and isinstance(workbook.user_name, str):
         reading.properties["author"] = workbook.user_name.strip()
     return reading
 
 
-def _of_xls(sheet: Any, workbook: Any) -> Iterator[tuple[tuple[int, int], str]]:
+_XLS_DAMAGE = (AssertionError, IndexError, KeyError, ValueError, TypeError, AttributeError, UnicodeError,
+               NotImplementedError)  # fmt: skip
+"""What xlrd raises for records that do not hold together."""
+
+
+def _open_xls(content: bytes) -> Any:
+    """Open a workbook with its formats; without them where it is they that are damaged."""
+    import xlrd
+
+    try:
+        return xlrd.open_workbook(file_contents=content, logfile=io.StringIO(), formatting_info=True, ragged_rows=True)
+    except _XLS_DAMAGE:
+        return xlrd.open_workbook(file_contents=content, logfile=io.StringIO(), ragged_rows=True)
+
+
+def _sheet_of_xls(sheet: Any, workbook: Any) -> Sheet:
+    cells = dict(_of_xls(sheet, workbook))
+    rows = {row + 1 for row, info in sheet.rowinfo_map.items() if info.hidden}
+    columns = {column + 1 for column, info in sheet.colinfo_map.items() if info.hidden}
+    notes = ((place, " ".join(note.text.split())) for place, note in sorted(sheet.cell_note_map.items()))
+    comments = tuple(text for _, text in notes if text)
+    return Sheet(sheet.name, cells, sheet.visibility != 0, _within(cells, rows, columns), comments=comments)
+
+
+def _of_xls(sheet: Any, workbook: Any) -> Iterator[tuple[Place, str]]:
     import xlrd
 
     for row in range(sheet.nrows):
@@ -214,53 +173,12 @@ def _of_xls(sheet: Any, workbook: Any) -> Iterator[tuple[tuple[int, int], str]]:
                 value = bool(value)
             elif cell.ctype == xlrd.XL_CELL_ERROR:
                 continue
-            if text := _shown(value, ""):
+            if text := shown(value, _format_of_xls(cell, workbook)):
                 yield (row + 1, column + 1), text
 
 
-def _read_sheets(sheets: Sequence[Sheet]) -> Reading:
-    blocks: list[Block] = []
-    for page, sheet in enumerate(sheets, start=1):
-        if not sheet.cells:
-            continue
-        if len(sheets) > 1 and not _DEFAULT_SHEET.fullmatch(sheet.name):
-            blocks.append(Block("Title", sheet.name, 1, page, hidden=sheet.hidden))
-        for region in _regions(sheet.cells):
-            blocks.extend(_blocks_of(region, page, hidden=sheet.hidden))
-    visible = sum(len("".join(text.split())) for sheet in sheets for text in sheet.cells.values())
-    return Reading(blocks, visible=visible)
-
-
-def _regions(cells: Cells) -> Iterator[Cells]:
-    """Yield the parts of a sheet between its empty rows."""
-    by_row: dict[int, Cells] = {}
-    for place, text in cells.items():
-        by_row.setdefault(place[0], {})[place] = text
-    region: Cells = {}
-    last = 0
-    for row in sorted(by_row):
-        if region and row > last + 1:
-            yield region
-            region = {}
-        region.update(by_row[row])
-        last = row
-    if region:
-        yield region
-
-
-def _blocks_of(region: Cells, page: int, *, hidden: bool) -> Iterator[Block]:
-    rows = sorted({row for row, _ in region})
-    columns = sorted({column for _, column in region})
-    if len(region) == len(rows):  # One cell a row: lines of text, not a table.
-        text = "\n".join(text for _, text in sorted(region.items()))
-        yield Block(PLAIN_TEXT, text, 0, page, hidden=hidden)
-        return
-    dense = len(region) >= DENSE * len(rows) * len(columns)
-    grid: list[Row] = []
-    filled: dict[int, dict[int, str]] = {}
-    for (row, column), text in region.items():
-        filled.setdefault(row, {})[column] = text
-    for row in rows:
-        there = filled[row]
-        grid.append([there.get(column, "") for column in columns] if dense else [there[c] for c in sorted(there)])
-    yield from _tables(grid, page, hidden=hidden)
+def _format_of_xls(cell: Any, workbook: Any) -> str:
+    if cell.xf_index is None or not 0 <= cell.xf_index < len(workbook.xf_list):
+        return ""
+    found = workbook.format_map.get(workbook.xf_list[cell.xf_index].format_key)
+    return str(found.format_str) if found else ""

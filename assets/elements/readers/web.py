@@ -19,6 +19,12 @@ from assets.elements.document import Block, Reading
 from assets.elements.readers.encoding import decode
 from assets.elements.readers.found import PLAIN_TEXT, blocks_of
 
+_HIDDEN, _SHOWN, _TERM = "\ufdd0", "\ufdd1", "\ufdd2"
+_MARKS = frozenset({_HIDDEN, _SHOWN, _TERM})
+"""Noncharacters that tell hidden text and terms on their way through unstructured; a page's own are lost first."""
+
+_HIDDEN_TEXT = re.compile(f"{_HIDDEN}[^{_SHOWN}]*{_SHOWN}")
+
 _META_CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w.:-]{2,40})""", re.IGNORECASE)
 _XML_ENCODING = re.compile(rb"""^\s*<\?xml[^>]{0,100}?encoding\s*=\s*["']([\w.:-]{2,40})""", re.IGNORECASE)
 _XML_DECLARATION = re.compile(r"^\s*<\?xml[^>]{0,200}\?>")
@@ -26,7 +32,7 @@ _XML_DECLARATION = re.compile(r"^\s*<\?xml[^>]{0,200}\?>")
 _NEVER_SHOWN = ("script", "style", "template", "link", "meta", "base", "head", "del", "rp", "xml", "svg", "select",
                 "datalist", "iframe", "object", "noembed", "noframes", "audio", "video", "canvas")  # fmt: skip
 _BLOCKS_LOST = {
-    "details": "div", "summary": "p", "figure": "div", "figcaption": "p", "form": "div", "fieldset": "div",
+    "details": "div", "summary": "dt", "figure": "div", "figcaption": "p", "form": "div", "fieldset": "div",
     "legend": "p", "dialog": "div", "label": "span", "button": "span", "hr": "br",
 }  # fmt: skip
 """Elements that unstructured takes for furniture, with the plain ones that keep their text: answers of a FAQ are in
@@ -64,7 +70,7 @@ def read_markup(text: str, arrange: Callable[[Any], None] | None = None) -> Read
         text: of the page.
         arrange: changes the tree before it is read, where its maker's habits are known.
     """
-    text = _XML_DECLARATION.sub("", text, count=1)
+    text = _unmarked(_XML_DECLARATION.sub("", text, count=1))
     root = etree.fromstring(text, _parser()) if text.strip() else None
     if root is None:
         return Reading([])
@@ -94,14 +100,12 @@ class _Page:
 
     Attributes:
         root: the tree.
-        hidden: parts that a browser does not show.
         visible: characters that it shows, white space apart.
     """
 
     root: Any
     properties: dict[str, str] = field(default_factory=dict)
     readings: list[tuple[str, str]] = field(default_factory=list)
-    hidden: list[Any] = field(default_factory=list)
     counters: dict[str, int] = field(default_factory=dict)
     visible: int = 0
 
@@ -109,7 +113,7 @@ class _Page:
         """Take out what is not text, tell hidden from shown, and keep what unstructured would lose."""
         self.properties = _properties(self.root)
         etree.strip_elements(self.root, *_NEVER_SHOWN, with_tail=False)
-        self._navigation()
+        self._without_navigation()
         self._ruby()
         for table in list(self.root.iter("table")):
             _lift_caption(table)
@@ -117,25 +121,35 @@ class _Page:
                 _unfold(table)
         for element in self.root.iter(*_BLOCKS_LOST):
             element.tag = _BLOCKS_LOST[element.tag]
-        self._hide()
-        self.visible = _count_text(self._main())
+        for element in self.root.iter("dt"):
+            element.text = _TERM + (element.text or "")
+        for element in self.root.iter("ol"):
+            _number(element)
+        # unstructured reads nothing beside a main; what is left beside one here is text.
+        for element in self.root.iter("main"):
+            element.tag = "div"
+        for element in [
+            element for element in self.root.iter() if isinstance(element.tag, str) and _is_hidden(element)
+        ]:
+            _mark_hidden(element)
+        self.visible = _count_text(self._body())
 
-    def _main(self) -> Any:
-        for path in (".//main", ".//body"):
-            if (found := self.root.find(path)) is not None:
-                return found
-        return self.root
+    def _body(self) -> Any:
+        body = self.root.find(".//body")
+        return self.root if body is None else body
 
-    def _navigation(self) -> None:
-        for element in list(self.root.iter("nav")):
+    def _without_navigation(self) -> None:
+        """Take out navigation, and what stands beside the main part and is mostly links."""
+        furniture = list(self.root.iter("nav"))
+        for main in self.root.iter("main"):
+            around = [main, *main.iterancestors()]
+            beside = [near for level in around if level.tag != "body" for near in level.itersiblings(preceding=True)]
+            beside += [near for level in around if level.tag != "body" for near in level.itersiblings()]
+            furniture += [near for near in beside if near.tag not in {"main", "head"} and _is_links(near)]
+        for element in furniture:
             if element.getparent() is not None:
                 self.counters["furniture"] = self.counters.get("furniture", 0) + _count_text(element)
                 _take_out(element)
-        main = self.root.find(".//main")
-        body = self.root.find(".//body")
-        if main is not None and body is not None:
-            outside = _count_text(body) - _count_text(main)
-            self.counters["furniture"] = self.counters.get("furniture", 0) + outside
 
     def _ruby(self) -> None:
         """Keep the base of each ruby in its sentence, and the reading beside it as metadata."""
@@ -149,19 +163,59 @@ class _Page:
                 self.readings.append(("".join(base.split()), "".join(reading.split())))
         etree.strip_tags(self.root, "rb", "ruby", "rbc")
 
-    def _hide(self) -> None:
-        hiding = [element for element in self.root.iter() if isinstance(element.tag, str) and _is_hidden(element)]
-        for element in hiding:
-            if element.getparent() is not None and element.tag not in {"html", "body"}:
-                _take_out(element)
-                self.hidden.append(element)
-
     def blocks(self) -> Iterator[Block]:
-        """Yield the page's blocks, hidden ones last."""
-        yield from _blocks(self._main())
-        for element in self.hidden:
-            for block in _flat(element):
-                yield replace(block, hidden=True)
+        """Yield the page's blocks in order, hidden ones marked."""
+        for block in _blocks(self._body()):
+            if _TERM in block.text:  # A question or a term: what follows belongs to it.
+                block = replace(block, kind="Title", text=block.text.replace(_TERM, ""))  # noqa: PLW2901
+            yield from _apart(block)
+
+
+def _number(list_: Any) -> None:
+    """Write the numbers of an ordered list, which a text may refer to."""
+    if list_.get("type") not in {None, "1"}:
+        return
+    start = list_.get("start") or "1"
+    items = [item for item in list_ if item.tag == "li"]
+    for number, item in enumerate(items, start=int(start) if start.isdecimal() else 1):
+        first = item[0] if len(item) and item[0].tag == "p" and not (item.text or "").strip() else item
+        first.text = f"{number}. {(first.text or '').lstrip()}"
+
+
+def _is_links(element: Any) -> bool:
+    """Say whether an element is mostly links, and no heading of the page."""
+    if next(element.iter("h1"), None) is not None:
+        return False
+    return sum(_count_text(link) for link in element.iter("a")) > _count_text(element) * 0.5
+
+
+def _mark_hidden(element: Any) -> None:
+    """Put marks around each text of an element that a browser does not show, to be told apart in the blocks."""
+    for node in element.iter():
+        if isinstance(node.tag, str) and node.text and node.text.strip() and _HIDDEN not in node.text:
+            node.text = f"{_HIDDEN}{node.text}{_SHOWN}"
+        if node is not element and node.tail and node.tail.strip() and _HIDDEN not in node.tail:
+            node.tail = f"{_HIDDEN}{node.tail}{_SHOWN}"
+
+
+def _apart(block: Block) -> Iterator[Block]:
+    """Part a block into what is shown and what is hidden; a table that shows anything is shown."""
+    if _HIDDEN not in block.text:
+        yield block
+        return
+    shown = " ".join(_HIDDEN_TEXT.sub(" ", block.text).split()) if block.kind != "Table" else ""
+    if block.kind == "Table":
+        hidden = not _HIDDEN_TEXT.sub("", block.text).strip(" |\n")
+        yield replace(block, text=_unmarked(block.text), html=_unmarked(block.html or "") or None, hidden=hidden)
+        return
+    if shown:
+        yield replace(block, text=shown)
+    text = _unmarked(" ".join(_HIDDEN_TEXT.findall(block.text))) if shown else _unmarked(block.text)
+    yield replace(block, text=text, level=0 if shown else block.level, hidden=True)
+
+
+def _unmarked(text: str) -> str:
+    return text.replace(_HIDDEN, "").replace(_SHOWN, "").replace(_TERM, "")
 
 
 def _blocks(main: Any) -> list[Block]:
@@ -188,7 +242,8 @@ def _flat(element: Any) -> Iterator[Block]:
 
 
 def _count_text(element: Any) -> int:
-    return sum(len(text) - sum(map(str.isspace, text)) for text in element.itertext())
+    return sum(len(text) - sum(character.isspace() or character in _MARKS for character in text)
+               for text in element.itertext())  # fmt: skip
 
 
 def _take_out(element: Any) -> None:
@@ -219,10 +274,13 @@ def _lift_caption(table: Any) -> None:
 
 
 def _is_layout(table: Any) -> bool:
-    """Say whether a table only places things on the page: it holds another, a heading, or a single row or column."""
-    if table.get("role") in {"presentation", "none"} or table.find(".//table") is not None:
+    """Say whether a table only places things: mostly another one, with headings, or one long cell or column."""
+    if table.get("role") in {"presentation", "none"}:
         return True
-    if next(table.iter("h1", "h2", "h3", "h4"), None) is not None:
+    if sum(_count_text(inner) for inner in table.iterfind(".//table")) > _count_text(table) * 0.5:
+        return True
+    headed = next(table.iter("th"), None) is not None
+    if not headed and any(next(cell.iter("h1", "h2", "h3", "h4"), None) is not None for cell in table.iter("td")):
         return True
     rows = [[_count_text(cell) for cell in row.iter("td", "th")] for row in table.iter("tr")]
     filled = [[size for size in row if size] for row in rows if any(row)]

@@ -13,8 +13,7 @@ SELECT
 FROM targets AS t
 INNER JOIN documents AS d ON t.document_id = d.document_id
 INNER JOIN elements AS e ON t.elements_id = e.elements_id
-LEFT JOIN files_of_attachments AS file ON d.document_id = file.document_id AND d.parent_id IS NOT null
-LEFT JOIN documents AS mail ON d.collection_id = mail.collection_id AND file.uri = mail.uri
+LEFT JOIN documents AS mail ON d.collection_id = mail.collection_id AND d.root_uri = mail.uri
 WHERE
     t.collection_id = %(collection_id)s
     AND d.described_for <> %(settings)s || ':' || t.elements_id

@@ -1,38 +1,47 @@
--- Purpose: make a document of each file that a parsed mail holds; returns the rows that are new, changed or back.
--- Parameters: collection_id. Index: see the view targets; documents (collection_id, uri).
-INSERT INTO documents (collection_id, uri, stamp, settled, size, content_hash, format, metadata, parent_id, part)
+-- Purpose: make documents of files that parsed mails hold; returns their rows. A document that the source lists is
+-- not touched.
+-- Parameters: collection_id, and arrays of equal length: parent_ids, names, parts, digests, formats, sizes.
+-- Index: documents_pkey, documents (collection_id, uri).
+INSERT INTO documents (
+    collection_id, uri, stamp, settled, size, content_hash, format, metadata, parent_id, part, root_uri, parts
+)
 SELECT
-    t.collection_id,
-    t.uri || '!/' || a.name,
+    mail.collection_id,
+    mail.uri || '!/' || f.name,
     '',
     true,
-    a.size,
-    decode(a.digest, 'hex'),
-    a.format,
-    coalesce(mail.declared -> 'plain', t.metadata)
-    || jsonb_build_object('name', a.name, 'format', a.format, 'parent', t.uri),
-    t.document_id,
-    a.part
-FROM targets AS t
-INNER JOIN documents AS mail ON t.document_id = mail.document_id
-INNER JOIN elements AS e ON t.elements_id = e.elements_id
-CROSS JOIN
-    LATERAL jsonb_to_recordset(e.attachments)
-        AS a (part text, name text, digest text, format text, size bigint) -- noqa: RF02
-WHERE t.collection_id = %(collection_id)s AND t.format IN ('eml', 'msg') AND e.attachments <> '[]'
+    f.size,
+    f.content_hash,
+    f.format,
+    CASE
+        WHEN mail.described_for = '' THEN mail.metadata ELSE coalesce(mail.declared -> 'plain', mail.metadata)
+    END || jsonb_build_object('name', f.name, 'format', f.format, 'parent', mail.uri),
+    mail.document_id,
+    f.part,
+    coalesce(mail.root_uri, mail.uri),
+    mail.parts || f.part
+FROM
+    unnest(
+        %(parent_ids)s::bigint[], %(names)s::text[], %(parts)s::text[], %(digests)s::bytea[], %(formats)s::text[],
+        %(sizes)s::bigint[]
+    ) AS f (parent_id, name, part, content_hash, format, size)
+INNER JOIN documents AS mail ON f.parent_id = mail.document_id
+WHERE mail.collection_id = %(collection_id)s
 ON CONFLICT (collection_id, uri) DO UPDATE
     SET
+        stamp = excluded.stamp,
+        settled = excluded.settled,
         size = excluded.size,
         content_hash = excluded.content_hash,
         format = excluded.format,
         metadata = excluded.metadata,
         parent_id = excluded.parent_id,
         part = excluded.part,
+        root_uri = excluded.root_uri,
+        parts = excluded.parts,
         described_for = '',
+        declared_stamp = '',
         vanished_at = null,
         changed_at = now()
-    WHERE
-    documents.vanished_at IS NOT null
-    OR (documents.content_hash, documents.format, documents.part, documents.parent_id)
-    IS DISTINCT FROM (excluded.content_hash, excluded.format, excluded.part, excluded.parent_id)
+    WHERE documents.parent_id IS NOT null OR documents.vanished_at IS NOT null
 RETURNING document_id

@@ -1,17 +1,10 @@
 -- Purpose: write down which heads a publish moves: documents that show something else than they ought
 -- to, and documents that are gone.
--- An attachment is found through the mail around it.
+-- An attachment is found through the mail around it. The wanted rows are made first, so that each link is made once.
 -- Parameters: collection_id, publish_id, link, link_parts, link_fields, chunk_suite.
 -- Index: heads_pkey, see the view targets.
 INSERT INTO publish_changes (publish_id, document_id, chunk_set_id, link, title, metadata)
-SELECT
-    %(publish_id)s,
-    w.document_id,
-    w.chunk_set_id,
-    w.link,
-    w.title,
-    w.metadata
-FROM (
+WITH w AS MATERIALIZED (
     SELECT
         t.document_id,
         t.chunk_set_id,
@@ -20,13 +13,21 @@ FROM (
         CASE
             WHEN %(link)s::text IS NOT null
                 THEN link_of(
-                    %(link)s, %(link_parts)s, %(link_fields)s, coalesce(file.uri, t.uri), t.metadata
+                    %(link)s, %(link_parts)s, %(link_fields)s, coalesce(t.root_uri, t.uri), t.metadata
                 )
         END AS link
     FROM targets AS t
-    LEFT JOIN files_of_attachments AS file ON t.document_id = file.document_id AND t.parent_id IS NOT null
     WHERE t.collection_id = %(collection_id)s AND t.chunk_set_id IS NOT null AND NOT t.quarantined
-) AS w
+)
+
+SELECT
+    %(publish_id)s,
+    w.document_id,
+    w.chunk_set_id,
+    w.link,
+    w.title,
+    w.metadata
+FROM w
 LEFT JOIN heads AS h ON w.document_id = h.document_id
 WHERE
     -- The gate has looked a moment ago; what another collection made since is not published with it.
