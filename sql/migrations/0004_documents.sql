@@ -5,11 +5,11 @@ ALTER TABLE documents
 ADD COLUMN parent_id bigint REFERENCES documents,
 ADD COLUMN part text NOT NULL DEFAULT '',
 ADD COLUMN root_uri text,
-ADD COLUMN parts text [] NOT NULL DEFAULT '{{}}',
+ADD COLUMN parts text[] NOT NULL DEFAULT '{{}}',
 ADD COLUMN declared jsonb NOT NULL DEFAULT '{{}}',
 ADD COLUMN declared_stamp text NOT NULL DEFAULT '',
 ADD COLUMN described_for text NOT NULL DEFAULT '',
-ADD COLUMN metadata_problems text [] NOT NULL DEFAULT '{{}}';
+ADD COLUMN metadata_problems text[] NOT NULL DEFAULT '{{}}';
 CREATE INDEX documents_by_parent ON documents (parent_id) WHERE parent_id IS NOT null;
 COMMENT ON COLUMN documents.parent_id IS 'The mail that this document is attached to.';
 COMMENT ON COLUMN documents.part IS 'Where an attachment is in its parent.';
@@ -33,7 +33,7 @@ COMMENT ON COLUMN elements.attachments IS 'Files inside the file: part, name, di
 ALTER TABLE chunks
 ADD COLUMN lead integer NOT NULL DEFAULT 0 CHECK (lead >= 0),
 ADD COLUMN html text,
-ADD COLUMN flags text [] NOT NULL DEFAULT '{{}}';
+ADD COLUMN flags text[] NOT NULL DEFAULT '{{}}';
 COMMENT ON COLUMN chunks.lead IS
 'Characters at the start of what is shown that repeat an earlier place: the header row of a table, the sentence that
 leads into a list. What follows them is the document''s text at span.';
