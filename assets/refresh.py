@@ -136,6 +136,7 @@ def _fingerprint(bench: Workbench, name: str, parse_id: int, chunk_id: int) -> s
         ],
         "limits": settings.limits.model_dump(mode="json"),
         "link": settings.link,
+        "left_out": list(settings.left_out),
         "metadata": settings_digest(settings.metadata),
     }
     return hashlib.sha256(json.dumps(material, sort_keys=True).encode()).hexdigest()

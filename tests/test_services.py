@@ -135,7 +135,7 @@ def test_a_service_that_ends_by_itself_takes_its_children_with_it(services: Serv
     family = family_of(start(services, code=PARENT))
     (services.folder / "run" / "sleeper.json").unlink()
     left, _ = psutil.wait_procs(family[:2], timeout=PATIENCE)
-    orphans = psutil.wait_procs(family[2:], timeout=2)[1]
+    orphans = psutil.wait_procs(family[2:], timeout=PATIENCE)[1]
     for orphan in orphans:
         orphan.kill()
     assert len(left) == 2

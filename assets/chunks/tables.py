@@ -80,7 +80,7 @@ def read_table(text: str, element: Element) -> Table:
     least = 2  # A header alone is no header.
     if len(rows) == len(lines):
         return Table(lines, rows, header if header < len(rows) else int(len(rows) >= least))
-    header = int(not rows and len(lines) >= least)
+    header = int((header > 0 or not rows) and len(lines) >= least)
     return Table(
         lines,
         [_row_of_line(text[start:end], "th" if at < header else "td") for at, (start, end) in enumerate(lines)],
