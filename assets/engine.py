@@ -23,6 +23,7 @@ from assets.vectors import audits as vector_audits
 from assets.vectors import stage as vector_stage
 from assets.vectors.spaces import find_space
 from assets.workbench import Workbench
+from resources import failpoints
 from resources.errors import GateClosed
 
 STAGES: dict[str, Stage] = {
@@ -53,7 +54,9 @@ def audit_stage(refresh: Refresh, stage: str) -> list[AuditResult]:
     flipped = bool(refresh.stages.get(stage, {}).get("changed", False))
     idle = not flipped if stage == "publication" else refresh.converged
     suite = None if idle else suite_of(refresh, stage)
-    return run_suite(refresh, suite) if suite else []
+    results = run_suite(refresh, suite) if suite else []
+    failpoints.reach(f"{stage}.audited")
+    return results
 
 
 @dataclass

@@ -21,6 +21,7 @@ from assets.lease import Lease, acquire
 from assets.recipes import chunk_recipe, parse_recipe
 from assets.settings import Collection
 from assets.workbench import Workbench
+from resources import failpoints
 from resources.errors import SuimonError
 from resources.postgres import Session
 
@@ -194,6 +195,7 @@ def open_refresh(bench: Workbench, name: str, run_id: str) -> Iterator[Refresh]:
                 session.execute("refresh/retry_refused", {"collection_id": collection_id})
                 session.execute("refresh/mark_unconverged", {"collection_id": collection_id})
             fingerprint = _fingerprint(bench, name, parse_id, chunk_id)
+            failpoints.reach("refresh.opened")
             yield Refresh(
                 bench, session, lease, name, settings, collection_id, opened["refresh_id"], run_id,
                 parse_id, chunk_id, fingerprint, opened["stages"],
@@ -225,6 +227,7 @@ def end_refresh(bench: Workbench, name: str, outcome: str) -> None:
                 "refresh/open_refresh", {"collection_id": lease.collection_id, "run_id": lease.holder}
             )
             session.execute("refresh/close_refresh", {"refresh_id": opened["refresh_id"], "outcome": outcome})
+        failpoints.reach("refresh.closed")
         lease.release()
     except (SuimonError, psycopg.Error):
         return  # The database is away: the lease runs out by itself.
@@ -232,12 +235,15 @@ def end_refresh(bench: Workbench, name: str, outcome: str) -> None:
 
 def run_stage(refresh: Refresh, name: str, stage: Stage) -> StageReport:
     """Run a stage, time it, and write its report into the ledger."""
+    failpoints.reach(f"{name}.start")
     started = time.perf_counter()
     report = stage(refresh)
+    failpoints.reach(f"{name}.end")
     report.seconds = round(time.perf_counter() - started, 4)
     refresh.stages[name] = asdict(report)
     refresh.session.execute(
         "refresh/record_stage",
         {"refresh_id": refresh.refresh_id, "stage": name, "report": json.dumps(refresh.stages[name])},
     )
+    failpoints.reach(f"{name}.reported")
     return report

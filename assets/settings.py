@@ -31,6 +31,31 @@ TokenizerName = Literal["xlm-roberta", "cl100k_base", "o200k_base", "estimate"]
 _CRON_FIELD = re.compile(r"[\d*/,\-]+|[A-Za-z]{3}(?:[,\-][A-Za-z]{3})*")
 
 
+def check_cron(value: str | None) -> str | None:
+    """Make sure that a text is a cron expression of five fields.
+
+    Raises:
+        ValueError: it is not.
+    """
+    fields = (value or "").split()
+    if value is not None and (len(fields) != 5 or not all(_CRON_FIELD.fullmatch(part) for part in fields)):
+        raise ValueError(f"{value!r} is no cron expression; write it as '0 3 * * *'")
+    return value
+
+
+def check_zone(value: str) -> str:
+    """Make sure that a text names a time zone.
+
+    Raises:
+        ValueError: it does not.
+    """
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{value!r} is no time zone; write it as Asia/Tokyo") from None
+    return value
+
+
 class Settings(BaseModel):
     """Base of all settings: frozen, and closed to unknown keys."""
 
@@ -78,6 +103,16 @@ class Limits(Settings):
     vanished_share: float = Field(
         0.2, ge=0, le=1, description="Largest share of the published documents that one refresh may take away."
     )
+    growth_share: float = Field(
+        5.0,
+        ge=0,
+        description="Largest number of new documents in one refresh, as a share of the published ones ...",
+    )
+    growth_documents: int = Field(
+        1000,
+        ge=0,
+        description="... provided that there are more than this. A first refresh is not bound.",
+    )
     quarantined_share: float = Field(
         0.1, ge=0, le=1, description="Share of quarantined documents above which nothing is published ..."
     )
@@ -89,6 +124,29 @@ class Limits(Settings):
     )
     parse_seconds: float = Field(60, gt=0, description="Longest time to parse one file, in seconds.")
     parse_memory_mb: int = Field(2048, ge=256, description="Most memory of one parser process, in MiB.")
+
+
+class Budget(Settings):
+    """What a collection may spend on its endpoints; beyond it a refresh stops, keeps what it paid for, and resumes."""
+
+    tokens_per_run: int | None = Field(None, gt=0, description="Most tokens that one refresh sends; null for no bound.")
+    tokens_per_day: int | None = Field(
+        None, gt=0, description="Most tokens in a calendar day of the collection's time zone."
+    )
+    cost_per_run: float | None = Field(
+        None, gt=0, description="Most money in one refresh, in the currency of the space, whose price must be declared."
+    )
+    cost_per_day: float | None = Field(None, gt=0, description="Most money in a calendar day.")
+    publish_finished: bool = Field(
+        default=False,
+        description="Whether a refresh that its budget stopped publishes the documents that are finished. Otherwise "
+        "nothing is published until all are.",
+    )
+
+    @property
+    def in_money(self) -> bool:
+        """Whether a price is needed."""
+        return self.cost_per_run is not None or self.cost_per_day is not None
 
 
 Origin = Literal["source", "properties", "path", "front_matter", "manifest", "sidecar"]
@@ -218,23 +276,12 @@ class Collection(Settings):
         default_factory=lambda: Chunking.model_validate({}), description="How documents are cut."
     )
     limits: Limits = Field(default_factory=lambda: Limits.model_validate({}), description="Bounds that stop a publish.")
+    budget: Budget = Field(
+        default_factory=lambda: Budget.model_validate({}), description="What a refresh, and a day, may cost."
+    )
 
-    @field_validator("schedule")
-    @classmethod
-    def _five_fields(cls, value: str | None) -> str | None:
-        fields = (value or "").split()
-        if value is not None and (len(fields) != 5 or not all(_CRON_FIELD.fullmatch(part) for part in fields)):
-            raise ValueError(f"{value!r} is no cron expression; write it as '0 3 * * *'")
-        return value
-
-    @field_validator("timezone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(f"{value!r} is no time zone; write it as Asia/Tokyo") from None
-        return value
+    _cron = field_validator("schedule")(check_cron)
+    _zone = field_validator("timezone")(check_zone)
 
     @field_validator("link")
     @classmethod
@@ -279,6 +326,16 @@ class Space(Settings):
     max_request_tokens: int = Field(100_000, ge=512, description="Most tokens in one request.")
     concurrency: int = Field(8, ge=1, le=256, description="Requests under way at once.")
     deadline_seconds: float = Field(120, gt=0, description="Time for one batch, with all its retries.")
+    requests_per_minute: int | None = Field(
+        None, ge=1, description="Most requests in any minute, by all processes together; null where there is no limit."
+    )
+    tokens_per_minute: int | None = Field(
+        None, ge=512, description="Most tokens in any minute, by all processes together; null where there is no limit."
+    )
+    price_per_million_tokens: float | None = Field(
+        None, ge=0, description="Price of 1,000,000 tokens, for the ledger of cost and for budgets in money."
+    )
+    currency: str = Field("USD", pattern="^[A-Z]{3}$", description="Currency of the price, as in ISO 4217.")
 
     @property
     def is_local(self) -> bool:

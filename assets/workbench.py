@@ -67,6 +67,8 @@ class Workbench:
         rebuild: whether this refresh does again what an older version had done.
         retry: whether this refresh tries quarantined documents again.
         accept_deletions: whether a person confirmed that documents may go.
+        accept_growth: whether a person confirmed that so many documents may come.
+        asked_by: who runs this process, or launched this run.
         leases: what this process holds, by collection.
     """
 
@@ -84,6 +86,8 @@ class Workbench:
     rebuild: bool = False
     retry: bool = False
     accept_deletions: bool = False
+    accept_growth: bool = False
+    asked_by: str = ""
     leases: dict[str, Lease] = field(default_factory=dict, repr=False)
 
     def collection(self, name: str) -> Collection:

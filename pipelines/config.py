@@ -18,7 +18,7 @@ from typing import Any, get_args
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from assets.settings import LOCAL_SPACE, LOCAL_SPACE_NAME, Collection, Settings, Space
+from assets.settings import LOCAL_SPACE, LOCAL_SPACE_NAME, Collection, Settings, Space, check_cron, check_zone
 from resources.errors import ConfigurationError
 
 CONFIG_VARIABLE = "SUIMON_CONFIG"
@@ -54,6 +54,21 @@ class DagsterSettings(Settings):
     owners: tuple[str, ...] = Field((), description="Owners shown on the assets: e-mail addresses or team:names.")
 
 
+class UpkeepSettings(Settings):
+    """How the database is kept: what stays for a rollback, when it is swept, when it is compared."""
+
+    keep_days: int = Field(7, ge=0, description="Days for which every publish can be brought back ...")
+    keep_publishes: int = Field(3, ge=1, description="... and how many of each collection at least, however old.")
+    sweep: str | None = Field("30 4 * * *", description="Cron expression of the garbage collection; null for none.")
+    verify: str | None = Field(
+        "0 5 * * 0", description="Cron expression of the comparison of ledger, chunks, vectors and index."
+    )
+    timezone: str = Field("UTC", description="Time zone of both, as in the IANA database.")
+
+    _cron = field_validator("sweep", "verify")(check_cron)
+    _zone = field_validator("timezone")(check_zone)
+
+
 class Declaration(Settings):
     """All of `collections.yaml`."""
 
@@ -67,6 +82,10 @@ class Declaration(Settings):
     )
     dagster: DagsterSettings = Field(
         default_factory=lambda: DagsterSettings.model_validate({}), description="How the project appears in Dagster."
+    )
+
+    upkeep: UpkeepSettings = Field(
+        default_factory=lambda: UpkeepSettings.model_validate({}), description="How the database is kept."
     )
 
     @field_validator("collections")
@@ -84,6 +103,12 @@ class Declaration(Settings):
                 raise ValueError(f"the space name {name!r} may hold only a-z, 0-9 and _, at most 40, a letter first")
         if len(self.spaces) != 1:
             raise ValueError("spaces must declare exactly one space")
+        for name, collection in self.collections.items():
+            if collection.budget.in_money and self.space.price_per_million_tokens is None:
+                raise ValueError(
+                    f"the budget of {name} is in money, but space {self.space_name} declares no "
+                    "price_per_million_tokens"
+                )
         return self
 
     @property

@@ -4,6 +4,7 @@
     ├── PermanentError          a rerun cannot help until somebody changes something
     │   ├── ConfigurationError  the user's file, environment or command line
     │   ├── GateClosed          what was prepared may not be published
+    │   ├── BudgetReached       what a refresh or a day may cost is spent
     │   └── EndpointRefused     an endpoint that will never accept this
     └── TransientError          a rerun may help
         ├── SourceUnavailable   a source that could not be listed or read
@@ -38,6 +39,12 @@ class ConfigurationError(PermanentError):
 
 class GateClosed(PermanentError):
     """What was prepared may not be published; readers keep what they have."""
+
+    exit_code = 3
+
+
+class BudgetReached(PermanentError):
+    """What a refresh or a day may cost is spent; what was paid for is kept, and a later refresh goes on."""
 
     exit_code = 3
 

@@ -14,7 +14,9 @@ from typing import Any
 from assets.chunks.chunking import Chunk, chunk
 from assets.elements.document import Element
 from assets.refresh import Growth, Refresh, StageReport
+from resources import failpoints
 from resources.errors import ConfigurationError
+from resources.postgres import Session
 
 WRITE_CHUNKS = 2000
 
@@ -132,6 +134,25 @@ def _quarantine(refresh: Refresh, batch: list[Cut], report: StageReport) -> None
     report.quarantined["chunk_error"] = report.quarantined.get("chunk_error", 0) + held
 
 
+def _keep_texts(session: Session, rows: list[tuple[int, int, Chunk, bytes]]) -> None:
+    """Store texts that are new, and hold on to those that are not until the end of the transaction.
+
+    A garbage collection may remove a text between the two statements, as long as no chunk names it; then it is
+    stored again.
+    """
+    digests = [digest for _, _, _, digest in rows]
+    params = {
+        "digests": digests,
+        "texts": [piece.text for _, _, piece, _ in rows],
+        "tokens": [piece.tokens for _, _, piece, _ in rows],
+    }
+    distinct = len(set(digests))
+    while True:
+        session.execute("chunks/insert_texts", params)
+        if session.execute("chunks/hold_texts", {"digests": digests}) == distinct:
+            return
+
+
 def _store(refresh: Refresh, batch: list[Cut]) -> None:
     session = refresh.session
     with refresh.writing():
@@ -151,14 +172,7 @@ def _store(refresh: Refresh, batch: list[Cut]) -> None:
         if not rows:
             return
         hashes = [digest for _, _, _, digest in rows]
-        session.execute(
-            "chunks/insert_texts",
-            {
-                "digests": hashes,
-                "texts": [piece.text for _, _, piece, _ in rows],
-                "tokens": [piece.tokens for _, _, piece, _ in rows],
-            },
-        )
+        _keep_texts(session, rows)
         session.execute(
             "chunks/insert_chunks",
             {
@@ -175,3 +189,6 @@ def _store(refresh: Refresh, batch: list[Cut]) -> None:
                 "flags": [json.dumps(piece.flags) for _, _, piece, _ in rows],
             },
         )
+        session.execute("chunks/record_digests", {"chunk_set_ids": list(made.values())})
+        failpoints.reach("chunks.writing")
+    failpoints.reach("chunks.written")

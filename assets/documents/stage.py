@@ -17,6 +17,7 @@ from assets.documents.gathering import Gathered, Gatherer
 from assets.documents.scan import Comparison, Content, Difference, Known, examine
 from assets.elements.parsing import modules_for
 from assets.refresh import Growth, Refresh, StageReport
+from resources import failpoints
 from resources.sources import Entry, Source
 
 BATCH = 500
@@ -141,6 +142,8 @@ def _write(refresh: Refresh, examined: list[_Examined], tally: Counter[str], for
             refresh.session.execute("documents/mark_vanished", {"document_ids": vanished})
         if _declare(refresh, examined, tally) or stale:
             refresh.session.execute("refresh/mark_unconverged", refresh.params)
+        failpoints.reach("documents.writing")
+    failpoints.reach("documents.written")
 
 
 def _declare(refresh: Refresh, examined: list[_Examined], tally: Counter[str]) -> bool:

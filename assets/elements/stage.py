@@ -17,6 +17,7 @@ from assets.documents.detection import BROKEN, ENCRYPTED
 from assets.elements.parsing import REFUSED, SUPPORTED, Packed
 from assets.elements.reasons import FAILURES
 from assets.refresh import Growth, Refresh, StageReport
+from resources import failpoints
 from resources.parser_pool import Outcome, Task
 from resources.sources import Globs
 
@@ -209,6 +210,8 @@ def _store(refresh: Refresh, outcomes: list[Outcome], tally: Counter[str]) -> No
                 "counters": [json.dumps(parsed.counters) for _, parsed in parses],
             },
         )
+        failpoints.reach("elements.writing")
+    failpoints.reach("elements.written")
 
 
 def _quarantine(refresh: Refresh, outcomes: list[Outcome], report: StageReport) -> None:

@@ -130,9 +130,24 @@ CROSS JOIN
 
 -- A row a text that a candidate wants to show; what its vector is like is told by audited_vectors_<space>,
 -- which is made with the space.
+-- Texts of published documents that want a vector again are among them, and come first.
 CREATE VIEW candidate_texts AS
-SELECT DISTINCT
-    c.collection_id,
-    k.text_id
-FROM candidates AS c
-INNER JOIN chunks AS k ON c.chunk_set_id = k.chunk_set_id;
+SELECT
+    w.collection_id,
+    w.text_id,
+    min(w.chunk_set_id) AS first_chunk_set
+FROM (
+    SELECT
+        c.collection_id,
+        k.text_id,
+        c.chunk_set_id
+    FROM candidates AS c
+    INNER JOIN chunks AS k ON c.chunk_set_id = k.chunk_set_id
+    UNION ALL
+    SELECT
+        again.collection_id,
+        again.text_id,
+        0
+    FROM wanted_texts AS again
+) AS w
+GROUP BY w.collection_id, w.text_id;

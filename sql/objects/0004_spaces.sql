@@ -67,7 +67,8 @@ BEGIN
     EXECUTE format(
         'CREATE TABLE IF NOT EXISTS %I (
             text_id bigint PRIMARY KEY REFERENCES texts,
-            embedding %s(%s) NOT NULL
+            embedding %s(%s) NOT NULL,
+            digest bytea
         )',
         'vectors_' || chosen.name, chosen.storage, chosen.dimensions
     );

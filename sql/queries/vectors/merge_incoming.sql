@@ -1,9 +1,10 @@
 -- Purpose: keep what arrived; a vector that another refresh stored meanwhile stays as it is.
 -- Parameters: none; identifier: vectors. Index: the vectors' primary key.
-INSERT INTO {vectors} (text_id, embedding)
+INSERT INTO {vectors} (text_id, embedding, digest)
 SELECT
     text_id,
-    embedding
+    embedding,
+    vector_digest(embedding)
 FROM incoming_vectors
 ORDER BY text_id
 ON CONFLICT (text_id) DO NOTHING

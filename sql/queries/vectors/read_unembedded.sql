@@ -1,4 +1,5 @@
--- Purpose: the texts that candidates want to show and that have no vector, nor a recorded refusal.
+-- Purpose: the texts that candidates want to show and that have no vector, nor a recorded refusal; document by document,
+-- so that what a budget allows finishes some.
 -- Parameters: collection_id, space_id; identifier: vectors. Index: the vectors' primary key.
 SELECT
     t.text_id,
@@ -16,4 +17,4 @@ WHERE
         SELECT 1 FROM text_failures AS f
         WHERE f.text_id = c.text_id AND f.space_id = %(space_id)s
     )
-ORDER BY t.text_id
+ORDER BY c.first_chunk_set, t.text_id

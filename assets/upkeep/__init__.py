@@ -1,0 +1,1 @@
+"""Keeping the database: what is compared, mended, collected, erased and dropped, outside the stages."""
