@@ -38,7 +38,10 @@ STAGES: dict[str, Stage] = {
 def suite_of(refresh: Refresh, stage: str) -> Suite | None:
     """Return the suite that is audited after a stage, under the settings in force."""
     if stage == "documents":
-        return document_audits.suite(refresh.settings.limits, accept_deletions=refresh.bench.accept_deletions)
+        bench = refresh.bench
+        return document_audits.suite(
+            refresh.settings.limits, accept_deletions=bench.accept_deletions, accept_growth=bench.accept_growth
+        )
     if stage == "elements":
         return element_audits.suite()
     if stage == "chunks":

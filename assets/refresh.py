@@ -92,9 +92,13 @@ class Refresh:
         return {"collection_id": self.collection_id}
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
-        """A transaction that commits only while the lease is held."""
-        with self.session.transaction():
+    def writing(self, *, repeatable_read: bool = False) -> Iterator[None]:
+        """A transaction that commits only while the lease is held.
+
+        Args:
+            repeatable_read: whether all its statements see one state of the database.
+        """
+        with self.session.transaction(repeatable_read=repeatable_read):
             self.lease.confirm(self.session)
             yield
             self.lease.confirm(self.session)  # Lasts from now on, however long the transaction took.
@@ -110,6 +114,8 @@ class StageReport:
         counts: numbers by name, in the order in which they are shown.
         seconds: wall time.
         quarantined: reasons by number of documents.
+        cost: money spent, where the price is declared.
+        currency: of the cost.
     """
 
     stage: str
@@ -117,6 +123,8 @@ class StageReport:
     counts: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     quarantined: dict[str, int] = field(default_factory=dict)
+    cost: float | None = None
+    currency: str = ""
 
 
 Stage = Callable[[Refresh], StageReport]

@@ -146,9 +146,19 @@ class Session:
             yield from cursor
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Commit everything inside together, or nothing."""
+    def transaction(self, *, repeatable_read: bool = False) -> Iterator[None]:
+        """Commit everything inside together, or nothing.
+
+        Args:
+            repeatable_read: whether all statements see one state of the database; what another transaction changed
+                meanwhile cannot be changed then.
+
+        Raises:
+            psycopg.errors.SerializationFailure: something was changed meanwhile; the transaction may be tried again.
+        """
         with self.connection.transaction():
+            if repeatable_read:
+                self.connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             yield
 
     def copy(self, name: str, types: Sequence[str], rows: Iterator[Sequence[Any]], **identifiers: str) -> None:

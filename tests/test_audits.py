@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assets.engine import refresh_collection
-from assets.publication.gate import GateFacts, findings
+from assets.publication.gate import Accepted, GateFacts, findings, overruled
 from assets.refresh import open_refresh, run_stage
 from assets.settings import Limits
 from assets.workbench import Workbench
@@ -199,19 +199,36 @@ def test_no_text_of_a_document_is_in_any_result_or_page(bench: Workbench, corpus
         assert SECRET not in json.dumps(found)
 
 
-@given(st.integers(0, 50), st.integers(0, 50), st.integers(0, 50), st.integers(0, 5), st.integers(0, 5), st.booleans())
+@given(
+    st.integers(0, 50), st.integers(0, 50), st.integers(0, 50), st.integers(0, 5), st.integers(0, 5),
+    st.integers(0, 400), st.booleans(), st.booleans(),
+)  # fmt: skip
 def test_the_gate_opens_only_when_nothing_is_missing(
-    heads: int, vanished: int, quarantined: int, unaudited: int, vectorless: int, accept: bool
+    heads: int,
+    vanished: int,
+    quarantined: int,
+    unaudited: int,
+    vectorless: int,
+    new: int,
+    deletions: bool,
+    growth: bool,
 ) -> None:
     vanished = min(vanished, heads)
     facts = GateFacts(
         documents=60, heads=heads, vanished=vanished, vanished_share=vanished / heads if heads else 0.0, emptied=0,
         quarantined=quarantined, candidates=5, elements_without_pass=unaudited, chunk_sets_without_pass=0,
-        texts_without_vector=vectorless, texts_wanted=20, texts_refused=0, vectors_without_pass=0,
+        texts_without_vector=vectorless, texts_wanted=20, texts_refused=0, vectors_without_pass=0, newcomers=new,
     )  # fmt: skip
-    limits = Limits.model_validate({})
-    closed = findings(facts, limits, accept_deletions=accept)
+    limits = Limits.model_validate({"growth_documents": 100, "growth_share": 5})
+    accepted = Accepted(deletions, growth)
+    closed = findings(facts, limits, accepted)
     assert ("unaudited" in closed) == (unaudited > 0)
     assert ("without_vector" in closed) == (vectorless > 0)
-    assert ("too_many_vanished" in closed) == (heads > 0 and vanished / heads > 0.2 and not accept)
+    gone = heads > 0 and vanished / heads > 0.2
+    grown = heads > 0 and new > 100 and new > 5 * heads
+    assert ("too_many_vanished" in closed) == (gone and not deletions)
+    assert ("too_many_new" in closed) == (grown and not growth)
+    assert set(overruled(facts, limits, accepted)) == {
+        *(["deletions"] if gone and deletions else []), *(["growth"] if grown and growth else []),
+    }  # fmt: skip
     assert ("too_many_quarantined" in closed) == (quarantined > 3 and quarantined / 60 > 0.1)

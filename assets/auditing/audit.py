@@ -22,6 +22,8 @@ from assets.vectors.spaces import find_space
 from resources.postgres import Session
 
 KEPT_REPORTS = 50
+LIMITS = {"quarantined_documents", "quarantined_share", "growth_documents", "growth_share"}
+"""Limits of a collection that a batch compares by itself, because two of them belong together."""
 
 
 def suite_id(session: Session, suite: Suite) -> int:
@@ -38,7 +40,7 @@ def run_suite(refresh: Refresh, suite: Suite) -> list[AuditResult]:
         PermanentError: an audit could not be run.
     """
     number = suite_id(refresh.session, suite)
-    limits = refresh.settings.limits.model_dump(include={"quarantined_documents", "quarantined_share"})
+    limits = refresh.settings.limits.model_dump(include=LIMITS)
     params = refresh.params | limits | {"suite_id": number}
     # A query asset must begin with SELECT, and our files begin with a comment.
     batches = {

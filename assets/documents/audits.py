@@ -4,12 +4,13 @@ from assets.auditing.suite import Audit, Suite
 from assets.settings import Limits
 
 
-def suite(limits: Limits, *, accept_deletions: bool = False) -> Suite:
+def suite(limits: Limits, *, accept_deletions: bool = False, accept_growth: bool = False) -> Suite:
     """Return the suite of the documents stage.
 
     Args:
         limits: of the collection.
         accept_deletions: whether a person confirmed that documents may go.
+        accept_growth: whether a person confirmed that so many documents may come.
     """
     return Suite(
         "documents",
@@ -24,6 +25,12 @@ def suite(limits: Limits, *, accept_deletions: bool = False) -> Suite:
                 "few_documents_vanished",
                 "The share of published documents that are gone from the source is within limits.vanished_share.",
                 "source", "vanished_share", maximum=1 if accept_deletions else limits.vanished_share,
+            ),
+            Audit(
+                "growth_is_within_limits",
+                "New documents are not more than both limits.growth_documents and limits.growth_share of the published "
+                "ones: a folder too many must not be parsed and paid for unasked.",
+                "source", "too_many_new", maximum=1 if accept_growth else 0,
             ),
             Audit(
                 "uris_are_unique",

@@ -12,6 +12,19 @@ from assets.settings import Limits
 
 
 @dataclass(frozen=True)
+class Accepted:
+    """What a person confirmed for this refresh.
+
+    Attributes:
+        deletions: that documents may go, however many.
+        growth: that documents may come, however many.
+    """
+
+    deletions: bool = False
+    growth: bool = False
+
+
+@dataclass(frozen=True)
 class GateFacts:
     """What `read_gate.sql` found.
 
@@ -21,6 +34,7 @@ class GateFacts:
         vanished: of those, gone from the source.
         vanished_share: of the heads.
         emptied: 1 if the source is empty and readers see documents.
+        newcomers: in the source and not shown, but for those held back.
         quarantined: documents held back.
         candidates: documents that would show something new.
         elements_without_pass: of those, with an unaudited parse.
@@ -36,6 +50,7 @@ class GateFacts:
     vanished: int
     vanished_share: float
     emptied: int
+    newcomers: int
     quarantined: int
     candidates: int
     elements_without_pass: int
@@ -46,26 +61,63 @@ class GateFacts:
     vectors_without_pass: int
 
 
-def findings(facts: GateFacts, limits: Limits, *, accept_deletions: bool) -> dict[str, str]:
-    """Return what keeps the gate closed: a sentence by name; none if it opens.
+def overruled(facts: GateFacts, limits: Limits, accepted: Accepted) -> dict[str, dict[str, int]]:
+    """Return the guards that would keep the gate closed if nobody had confirmed: what was seen, by kind.
 
     Args:
         facts: as recorded.
         limits: of the collection.
-        accept_deletions: whether a person confirmed that documents may go.
+        accepted: what a person confirmed.
+    """
+    found = {}
+    unasked = guards(facts, limits, Accepted())
+    if accepted.deletions and {"source_emptied", "too_many_vanished"} & set(unasked):
+        found["deletions"] = {"vanished": facts.vanished, "published": facts.heads, "in_source": facts.documents}
+    if accepted.growth and "too_many_new" in unasked:
+        found["growth"] = {"new": facts.newcomers, "published": facts.heads}
+    return found
+
+
+def guards(facts: GateFacts, limits: Limits, accepted: Accepted) -> dict[str, str]:
+    """Return what a person may overrule and has not: a sentence by name.
+
+    Args:
+        facts: as recorded.
+        limits: of the collection.
+        accepted: what a person confirmed.
     """
     found: dict[str, str] = {}
-    if facts.emptied and not accept_deletions:
+    if accepted.deletions:
+        pass
+    elif facts.emptied:
         found["source_emptied"] = (
             f"the source is empty, but readers see {facts.heads} documents of it; check that it is mounted and "
             "complete, or confirm with --accept-deletions"
         )
-    elif facts.vanished_share > limits.vanished_share and not accept_deletions:
+    elif facts.vanished_share > limits.vanished_share:
         found["too_many_vanished"] = (
             f"{facts.vanished} of {facts.heads} published documents are gone from the source, more than the "
             f"{limits.vanished_share:.0%} that limits.vanished_share allows; check the source, or confirm with "
             "--accept-deletions"
         )
+    most_new = max(limits.growth_documents, limits.growth_share * facts.heads)
+    if facts.heads and facts.newcomers > most_new and not accepted.growth:
+        found["too_many_new"] = (
+            f"{facts.newcomers} documents are new beside {facts.heads} published ones, more than limits.growth_share "
+            "allows; check `source` and `include`, or confirm with --accept-growth"
+        )
+    return found
+
+
+def findings(facts: GateFacts, limits: Limits, accepted: Accepted) -> dict[str, str]:
+    """Return what keeps the gate closed: a sentence by name; none if it opens.
+
+    Args:
+        facts: as recorded.
+        limits: of the collection.
+        accepted: what a person confirmed.
+    """
+    found = guards(facts, limits, accepted)
     share = facts.quarantined / max(1, facts.documents)
     if facts.quarantined > limits.quarantined_documents and share > limits.quarantined_share:
         found["too_many_quarantined"] = (

@@ -6,18 +6,24 @@ import json
 import time
 from typing import Any
 
+import psycopg
+
 from assets.auditing.audit import suite_id
 from assets.chunks import audits as chunk_audits
 from assets.documents.patterns import PARTS_OF_URI, placeholders
 from assets.elements import audits as element_audits
-from assets.publication.gate import GateFacts, findings
+from assets.publication.gate import Accepted, GateFacts, findings, overruled
 from assets.refresh import Refresh, StageReport
 from assets.settings import Collection
 from assets.vectors import audits as vector_audits
 from assets.vectors.spaces import KnownSpace, find_space
+from resources import failpoints
 from resources.errors import GateClosed
 
 COUNTED = ("added", "changed", "metadata_only", "removed")
+
+ATTEMPTS = 20
+"""How often a publish begins again because the lease was renewed at the very moment at which it began."""
 
 
 class _NothingToMove(Exception):  # Takes an empty publish back; never leaves this module.
@@ -37,30 +43,58 @@ def run(refresh: Refresh) -> StageReport:
     space = find_space(refresh.session, refresh.bench.space_name)
     if space is None:  # Nothing was ever embedded: an empty source.
         return report
+    pin = refresh.session.record("publication/read_pin", refresh.params)
+    if pin["pinned_to"] is not None:
+        report.counts = {"prepared": pin["candidates"], "pinned_to": pin["pinned_to"]}
+        return report
     suites = _suites(refresh, space)
     _build_index(refresh, space, report)
+    failpoints.reach("publication.indexed")
     try:
-        with refresh.writing():
-            _pass_gate(refresh, space, suites)
-            counts = _flip(refresh, suites)
-            _mark_converged(refresh)
-    except _NothingToMove:
-        with refresh.writing():
-            _mark_converged(refresh)
-        return report
+        counts = _publish(refresh, space, suites)
     except GateClosed as closed:
         _record_verdict(refresh, closed.args[1] if len(closed.args) > 1 else {})
         raise
+    failpoints.reach("publication.committed")
+    if counts is None:
+        return report
     _record_verdict(refresh, {})
+    failpoints.reach("publication.verdict_recorded")
     report.counts |= counts
     report.changed = True
     return report
 
 
-def _mark_converged(refresh: Refresh) -> None:
-    """Let the next refresh stop early, unless a document is still waiting to be read or cut."""
-    waiting = refresh.session.record("status/count_waiting", refresh.params)
-    if not any(waiting.values()):
+def _publish(refresh: Refresh, space: KnownSpace, suites: dict[str, int]) -> dict[str, Any] | None:
+    """Gate and flip in one transaction that sees one state throughout; what was moved, or None for nothing.
+
+    The lease's row is renewed by a thread: the transaction begins again where that came in between.
+    """
+    for attempt in range(ATTEMPTS):
+        try:
+            with refresh.writing(repeatable_read=True):
+                _pass_gate(refresh, space, suites)
+                failpoints.reach("publication.gated")
+                counts = _flip(refresh, space, suites)
+                _mark_converged(refresh, space)
+                failpoints.reach("publication.committing")
+        except _NothingToMove:
+            with refresh.writing():
+                _mark_converged(refresh, space)
+            return None
+        except psycopg.errors.SerializationFailure:
+            if attempt == ATTEMPTS - 1:
+                raise
+            time.sleep(0.05 * (attempt + 1))
+        else:
+            return counts
+    raise AssertionError("a loop that returns or raises")
+
+
+def _mark_converged(refresh: Refresh, space: KnownSpace) -> None:
+    """Let the next refresh stop early, unless something is still waiting to be read, cut, embedded or shown."""
+    refresh.session.execute("vectors/settle_wanted", refresh.params | {"space_id": space.space_id}, vectors=space.table)
+    if not refresh.session.value("publication/has_leftovers", refresh.params):
         refresh.session.execute("publication/mark_converged", refresh.params | {"fingerprint": refresh.fingerprint})
 
 
@@ -84,25 +118,37 @@ def _build_index(refresh: Refresh, space: KnownSpace, report: StageReport) -> No
 def _pass_gate(refresh: Refresh, space: KnownSpace, suites: dict[str, int]) -> None:
     params = refresh.params | suites | {"space_id": space.space_id}
     facts = GateFacts(**refresh.session.record("publication/read_gate", params, vectors=space.table))
-    found = findings(facts, refresh.settings.limits, accept_deletions=refresh.bench.accept_deletions)
+    limits = refresh.settings.limits
+    accepted = Accepted(refresh.bench.accept_deletions, refresh.bench.accept_growth)
+    found = findings(facts, limits, accepted)
     if found:
         raise GateClosed(f"{refresh.name} was not published: {'; '.join(found.values())}.", found)
+    for kind, seen in overruled(facts, limits, accepted).items():
+        refresh.session.execute(
+            "publication/record_confirmation",
+            refresh.params
+            | {"kind": kind, "run_id": refresh.run_id, "by": refresh.bench.asked_by, "seen": json.dumps(seen)},
+        )
 
 
-def _flip(refresh: Refresh, suites: dict[str, int]) -> dict[str, Any]:
+def _flip(refresh: Refresh, space: KnownSpace, suites: dict[str, int]) -> dict[str, Any]:
     session = refresh.session
     before = session.record("publication/count_heads", refresh.params)
     publish = session.record(
         "publication/insert_publish",
-        refresh.params | {"refresh_id": refresh.refresh_id, "run_id": refresh.run_id},
+        refresh.params
+        | {"refresh_id": refresh.refresh_id, "run_id": refresh.run_id, "kind": "refresh", "restores": None},
     )
     params = refresh.params | {"publish_id": publish["publish_id"], "collection": refresh.name}
-    moved = session.execute("publication/insert_changes", params | suites | _link(refresh.settings))
-    if not moved:
+    wanted = params | suites | {"space_id": space.space_id} | _link(refresh.settings)
+    if not session.execute("publication/insert_changes", wanted, vectors=space.table):
         raise _NothingToMove
+    failpoints.reach("publication.changes_written")
     counts = session.record("publication/count_changes", params)
     session.execute("publication/remove_heads", params)
+    failpoints.reach("publication.heads_removed")
     session.execute("publication/move_heads", params)
+    failpoints.reach("publication.heads_moved")
     after = session.record("publication/count_heads", refresh.params)
     expected = before["heads"] + counts["added"] - counts["removed"]
     if after["heads"] != expected:

@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import suppress
 
-import numpy as np
-from pgvector import HalfVector
+import psycopg
 from pgvector.psycopg import register_vector
 
 from assets.refresh import Refresh, StageReport
-from assets.vectors.batching import Text, halves, pack
-from assets.vectors.spaces import UNIT_TOLERANCE, KnownSpace, ensure_space
-from resources.embedding_endpoint import Embedded, EmbeddingEndpoint, InputRefused, Vectors
-from resources.errors import ConfigurationError, EndpointRefused
+from assets.settings import Budget
+from assets.vectors.batching import Text, pack
+from assets.vectors.claims import Claims
+from assets.vectors.line import Line, Tally
+from assets.vectors.spaces import KnownSpace, ensure_space
+from assets.vectors.spending import Purse, Spent, affordable, allowance
+from resources.errors import BudgetReached, ConfigurationError, SuimonError
 
-
-@dataclass
-class _Tally:
-    texts: int = 0
-    tokens: int = 0
-    refused: int = 0
-    total: int = 0
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """Texts with their vectors, or one text that was refused."""
-
-    texts: list[Text]
-    vectors: Vectors | None
-    tokens: int = 0
-    status: int = 0
+LONGEST_POLL_SECONDS = 2.0
+"""How long at most before it is looked again whether another refresh has finished the texts that it claimed."""
 
 
 def run(refresh: Refresh) -> StageReport:
@@ -41,25 +28,35 @@ def run(refresh: Refresh) -> StageReport:
     Raises:
         EndpointUnavailable: the endpoint did not answer in time; what it answered is kept.
         EndpointRefused: the endpoint cannot be used as declared.
+        BudgetReached: what a run or a day may cost is spent; what was paid for is kept.
     """
     report = StageReport("vectors")
     if refresh.converged:
         return report
     space = ensure_space(refresh.bench, refresh.session)
     _fits(refresh, space)
-    tally = _Tally()
+    tally = Tally()
     params = refresh.params | {"space_id": space.space_id}
+    if refresh.session.execute("vectors/clear_postponed", refresh.params):
+        report.changed = True
     tally.total = refresh.session.record("vectors/count_unembedded", params, vectors=space.table)["texts"]
-    requests_before = refresh.bench.endpoint.requests
     if tally.total:
-        _embed_waiting(refresh, space, tally)
+        purse = Purse(_allowed(refresh))
+        _embed_waiting(refresh, space, tally, purse)
+        if purse.empty:
+            _stop_within_budget(refresh, space, tally, report)
     report.counts = {
         "embedded": tally.texts,
         "tokens": tally.tokens,
-        "requests": refresh.bench.endpoint.requests - requests_before,
+        "requests": tally.requests,
         "refused": tally.refused,
+        "elsewhere": tally.elsewhere,
+        **report.counts,
     }
-    report.changed = tally.total > 0
+    price = refresh.bench.space.price_per_million_tokens
+    if price is not None:
+        report.cost, report.currency = tally.tokens * price / 1_000_000, refresh.bench.space.currency
+    report.changed |= tally.total > 0
     return report
 
 
@@ -78,143 +75,66 @@ def _fits(refresh: Refresh, space: KnownSpace) -> None:
         )
 
 
-def _embed_waiting(refresh: Refresh, space: KnownSpace, tally: _Tally) -> None:
-    params = refresh.params | {"space_id": space.space_id}
+def _allowed(refresh: Refresh) -> float:
+    """Return the tokens that the collection's budget leaves to this run."""
+    budget = refresh.settings.budget
+    if budget == Budget.model_validate({"publish_finished": budget.publish_finished}):
+        return allowance(budget, Spent(), None)
+    who = {"collection": refresh.name, "run_id": refresh.run_id, "timezone": refresh.settings.timezone}
+    spent = refresh.session.rows(Spent, "vectors/read_spent", who)[0]
+    return allowance(budget, spent, refresh.bench.space.price_per_million_tokens)
+
+
+def _embed_waiting(refresh: Refresh, space: KnownSpace, tally: Tally, purse: Purse) -> None:
+    """Embed what nobody else is embedding, and wait for what somebody else is."""
     register_vector(refresh.session.connection)
     refresh.session.execute("vectors/create_incoming", vectors=space.table)
     with refresh.bench.database.connect() as reader:
-        waiting = reader.stream(Text, "vectors/read_unembedded", params, batch=1000, vectors=space.table)
-        limits = refresh.bench.space
-        batches = pack(waiting, min(space.max_inputs, limits.max_inputs), limits.max_request_tokens)
-        line = _Line(refresh, space, tally, batches)
-        refresh.bench.endpoint.run(line.run)
-
-
-@dataclass
-class _Line:
-    """The assembly line of one stage: batches in, requests side by side, one writer."""
-
-    refresh: Refresh
-    space: KnownSpace
-    tally: _Tally
-    batches: Iterator[list[Text]]
-    _answers: asyncio.Queue[_Answer | None] = field(init=False)
-    _drawing: asyncio.Lock = field(init=False)
-    _stopped: bool = False
-
-    async def run(self, endpoint: EmbeddingEndpoint) -> None:
-        """Work through all batches; keep what was answered even if one fails."""
-        self._answers = asyncio.Queue(maxsize=endpoint.concurrency * 2)
-        self._drawing = asyncio.Lock()
-        writer = asyncio.create_task(self._write_answers())
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(endpoint.concurrency, self.tally.total)):
-                    group.create_task(self._ask(endpoint))
-        except ExceptionGroup as failures:
-            first = failures.exceptions[0]
-        else:
-            first = None
-        await self._finish(writer)
-        if first is not None:
-            raise first
-
-    async def _finish(self, writer: asyncio.Task[None]) -> None:
-        if not writer.done():
-            await self._answers.put(None)
-        await writer
-
-    async def _ask(self, endpoint: EmbeddingEndpoint) -> None:
+        claims = Claims(reader, refresh.lease, space)
+        pause = 0.1
         while True:
-            async with self._drawing:
-                batch = None if self._stopped else await asyncio.to_thread(next, self.batches, None)
-            if batch is None:
+            claims.elsewhere = 0
+            done = tally.texts
+            line = Line(refresh, space, tally, purse, _batches(refresh, space, claims, purse))
+            try:
+                refresh.bench.endpoint.run(line.run)
+            except BaseException:
+                with suppress(psycopg.Error, SuimonError):  # The database may be what failed: the lease runs out then.
+                    line.settle_requests()
+                    claims.release()
+                raise
+            line.settle_requests()
+            claims.release()
+            if not claims.elsewhere or purse.empty:
                 return
-            await self._answer(endpoint, batch)
-
-    async def _answer(self, endpoint: EmbeddingEndpoint, batch: list[Text]) -> None:
-        declared = self.refresh.bench.space
-        texts = [self.space.passage_prefix + item.text for item in batch]
-        try:
-            embedded = await endpoint.embed(texts, self.space.model, declared.dimensions)
-        except InputRefused as refusal:
-            if len(batch) == 1:
-                await self._answers.put(_Answer(batch, None, status=refusal.status))
-                return
-            for half in halves(batch):
-                await self._answer(endpoint, half)
-            return
-        _check(embedded, self.space)
-        await self._answers.put(_Answer(batch, embedded.vectors, embedded.tokens))
-
-    async def _write_answers(self) -> None:
-        """Commit what has come in, all at once if several answers wait.
-
-        After a failure it goes on emptying the queue, so that nobody waits for room in it, and fails at the end.
-        """
-        failure: Exception | None = None
-        open_ended = True
-        while open_ended:
-            gathered = [await self._answers.get()]
-            while not self._answers.empty():
-                gathered.append(self._answers.get_nowait())
-            open_ended = None not in gathered
-            answers = [answer for answer in gathered if answer is not None]
-            if answers and failure is None:
-                try:
-                    await asyncio.to_thread(self._write, answers)
-                except Exception as error:
-                    failure, self._stopped = error, True
-        if failure is not None:
-            raise failure
-
-    def _write(self, answers: list[_Answer]) -> None:
-        refused = [answer for answer in answers if answer.vectors is None]
-        kept = [answer for answer in answers if answer.vectors is not None]
-        wrap = HalfVector if self.space.storage == "halfvec" else np.asarray
-        session = self.refresh.session
-        with self.refresh.writing():
-            if kept:
-                rows = (
-                    (item.text_id, wrap(vector))
-                    for answer in kept
-                    for item, vector in zip(answer.texts, answer.vectors, strict=True)  # type: ignore[arg-type]
-                )
-                session.copy("vectors/copy_incoming", ("int8", self.space.storage), rows)
-                session.execute("vectors/merge_incoming", vectors=self.space.table)
-            if refused:
-                params = {
-                    "space_id": self.space.space_id,
-                    "text_ids": [answer.texts[0].text_id for answer in refused],
-                    "reason": "endpoint_refused",
-                    "details": [f"HTTP {answer.status}" for answer in refused],
-                }
-                session.execute("vectors/record_failures", params)
-        self.tally.texts += sum(len(answer.texts) for answer in kept)
-        self.tally.tokens += sum(answer.tokens or sum(t.tokens for t in answer.texts) for answer in kept)
-        self.tally.refused += len(refused)
-        self.refresh.bench.progress("vectors", self.tally.texts, self.tally.total)
+            tally.elsewhere = max(tally.elsewhere, claims.elsewhere)
+            pause = 0.1 if tally.texts > done else min(LONGEST_POLL_SECONDS, pause * 1.5)
+            time.sleep(pause)
 
 
-def _check(embedded: Embedded, space: KnownSpace) -> None:
-    """Refuse an answer that does not belong to the space.
+def _batches(refresh: Refresh, space: KnownSpace, claims: Claims, purse: Purse) -> Iterator[list[Text]]:
+    """Read what waits, claim it, and pack it into requests."""
+    params = refresh.params | {"space_id": space.space_id}
+    limits = refresh.bench.space
+    waiting = claims.session.stream(Text, "vectors/read_unembedded", params, batch=1000, vectors=space.table)
+    most_tokens = min(limits.max_request_tokens, limits.tokens_per_minute or limits.max_request_tokens)
+    return pack(affordable(claims.take(waiting), purse), min(space.max_inputs, limits.max_inputs), most_tokens)
+
+
+def _stop_within_budget(refresh: Refresh, space: KnownSpace, tally: Tally, report: StageReport) -> None:
+    """Leave the rest for a later refresh: publish what is finished if that was declared, else stop.
 
     Raises:
-        EndpointRefused: other dimensions, another model, or vectors of another length than when probed.
+        BudgetReached: the collection is published as a whole or not at all.
     """
-    if embedded.vectors.shape[1] != space.dimensions:
-        raise EndpointRefused(
-            f"The endpoint gave {embedded.vectors.shape[1]} dimensions for space {space.name}, which has "
-            f"{space.dimensions}; nothing of that answer was stored. Check which model the endpoint serves."
+    params = refresh.params | {"space_id": space.space_id}
+    left = refresh.session.record("vectors/count_unembedded", params, vectors=space.table)
+    if not refresh.settings.budget.publish_finished:
+        raise BudgetReached(
+            f"{refresh.name} was not published: its budget is spent. This run sent {tally.tokens:,} tokens for "
+            f"{tally.texts:,} texts, which are kept; {left['texts']:,} texts of about {left['tokens']:,} tokens wait. "
+            "The next refresh goes on; raise `budget` in collections.yaml, or set its publish_finished."
         )
-    if embedded.model != space.served_model:
-        raise EndpointRefused(
-            f"The endpoint now answers as model {embedded.model!r}; space {space.name} was made with "
-            f"{space.served_model!r}. Nothing of that answer was stored; serve the old model again."
-        )
-    norms = np.linalg.norm(embedded.vectors, axis=1)
-    if space.normalised and float(np.abs(norms - 1).max()) > UNIT_TOLERANCE:
-        raise EndpointRefused(
-            f"The endpoint gave vectors whose length is not 1 for space {space.name}, whose model gives length 1; "
-            "nothing of that answer was stored. Check which model the endpoint serves."
-        )
+    with refresh.writing():
+        documents = refresh.session.execute("vectors/postpone_unfinished", params, vectors=space.table)
+    report.counts |= {"postponed_documents": documents, "postponed_texts": left["texts"]}

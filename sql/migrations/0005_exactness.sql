@@ -23,6 +23,15 @@ CREATE INDEX wanted_texts_by_text ON wanted_texts (text_id);
 COMMENT ON TABLE wanted_texts IS
 'Texts of published documents that want a vector again: lost, altered, or refused and to be tried once more.';
 
+CREATE TABLE postponed (
+    document_id bigint PRIMARY KEY REFERENCES documents ON DELETE CASCADE,
+    collection_id integer NOT NULL REFERENCES collections,
+    texts integer NOT NULL
+);
+CREATE INDEX postponed_by_collection ON postponed (collection_id);
+COMMENT ON TABLE postponed IS
+'Documents that wait because a budget did not reach for all their texts, where the others are published meanwhile.';
+
 CREATE TABLE costs (
     collection text NOT NULL,
     run_id text NOT NULL,

@@ -31,7 +31,11 @@ SELECT
             AND q.content_hash = d.content_hash
             AND q.recipe_id IN (c.parse_recipe_id, c.chunk_recipe_id)
             AND NOT q.retry
-    ) AS quarantined
+    ) AS quarantined,
+    EXISTS(
+        SELECT 1 FROM postponed AS p
+        WHERE p.document_id = d.document_id
+    ) AS postponed
 FROM documents AS d
 INNER JOIN collections AS c ON d.collection_id = c.collection_id
 INNER JOIN recipes AS parse ON c.parse_recipe_id = parse.recipe_id
@@ -75,6 +79,7 @@ LEFT JOIN heads AS h ON t.document_id = h.document_id
 WHERE
     t.chunk_set_id IS NOT null
     AND NOT t.quarantined
+    AND NOT t.postponed
     AND h.chunk_set_id IS DISTINCT FROM t.chunk_set_id;
 
 -- Purpose: the documents that are still to be parsed. Not the attachments inside a mail that has no parse of its own

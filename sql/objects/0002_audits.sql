@@ -12,13 +12,25 @@ SELECT
     shown.heads,
     shown.vanished,
     CASE WHEN shown.heads > 0 THEN shown.vanished::float8 / shown.heads ELSE 0 END AS vanished_share,
-    CASE WHEN shown.heads > 0 AND present.documents = 0 THEN 1 ELSE 0 END AS emptied
+    CASE WHEN shown.heads > 0 AND present.documents = 0 THEN 1 ELSE 0 END AS emptied,
+    present.newcomers
 FROM collections AS c
 CROSS JOIN
     LATERAL (
         SELECT
             count(*) AS documents,
-            count(*) - count(DISTINCT d.uri) AS duplicates
+            count(*) - count(DISTINCT d.uri) AS duplicates,
+            count(*) FILTER (
+                WHERE
+                NOT EXISTS (
+                    SELECT 1 FROM heads AS h
+                    WHERE h.document_id = d.document_id
+                )
+                AND NOT EXISTS (
+                    SELECT 1 FROM quarantine AS q
+                    WHERE q.document_id = d.document_id AND q.content_hash = d.content_hash
+                )
+            ) AS newcomers
         FROM documents AS d
         WHERE d.collection_id = c.collection_id AND d.vanished_at IS null
     ) AS present

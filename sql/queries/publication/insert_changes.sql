@@ -1,12 +1,15 @@
 -- Purpose: write down which heads a publish moves: documents that show something else than they ought
 -- to, and documents that are gone.
 -- An attachment is found through the mail around it. The wanted rows are made first, so that each link is made once.
--- Parameters: collection_id, publish_id, link, link_parts, link_fields, chunk_suite.
--- Index: heads_pkey, see the view targets.
+-- What shows something new must have all that the gate asked for, document by document: recorded passes, and for
+-- each of its texts a vector or a recorded refusal. The gate counts; this is what makes it true of every row.
+-- Parameters: collection_id, publish_id, space_id, link, link_parts, link_fields, element_suite, chunk_suite;
+-- identifier: vectors. Index: heads_pkey, see the view targets; the keys of the pass tables and of the vectors.
 INSERT INTO publish_changes (publish_id, document_id, chunk_set_id, link, title, metadata)
 WITH w AS MATERIALIZED (
     SELECT
         t.document_id,
+        t.elements_id,
         t.chunk_set_id,
         t.metadata,
         coalesce(t.title, t.metadata ->> 'name', t.uri) AS title,
@@ -17,7 +20,7 @@ WITH w AS MATERIALIZED (
                 )
         END AS link
     FROM targets AS t
-    WHERE t.collection_id = %(collection_id)s AND t.chunk_set_id IS NOT null AND NOT t.quarantined
+    WHERE t.collection_id = %(collection_id)s AND t.chunk_set_id IS NOT null AND NOT t.quarantined AND NOT t.postponed
 )
 
 SELECT
@@ -30,12 +33,30 @@ SELECT
 FROM w
 LEFT JOIN heads AS h ON w.document_id = h.document_id
 WHERE
-    -- The gate has looked a moment ago; what another collection made since is not published with it.
     (
         h.chunk_set_id = w.chunk_set_id
-        OR EXISTS (
-            SELECT 1 FROM chunk_set_passes AS p
-            WHERE p.chunk_set_id = w.chunk_set_id AND p.suite_id = %(chunk_suite)s
+        OR (
+            EXISTS (
+                SELECT 1 FROM element_passes AS p
+                WHERE p.elements_id = w.elements_id AND p.suite_id = %(element_suite)s
+            )
+            AND EXISTS (
+                SELECT 1 FROM chunk_set_passes AS p
+                WHERE p.chunk_set_id = w.chunk_set_id AND p.suite_id = %(chunk_suite)s
+            )
+            AND NOT EXISTS (
+                SELECT 1 FROM chunks AS k
+                WHERE
+                    k.chunk_set_id = w.chunk_set_id
+                    AND NOT EXISTS (
+                        SELECT 1 FROM {vectors} AS v
+                        WHERE v.text_id = k.text_id
+                    )
+                    AND NOT EXISTS (
+                        SELECT 1 FROM text_failures AS f
+                        WHERE f.text_id = k.text_id AND f.space_id = %(space_id)s
+                    )
+            )
         )
     )
     AND (

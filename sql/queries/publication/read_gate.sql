@@ -8,7 +8,8 @@ WITH source AS (
         heads,
         vanished,
         vanished_share,
-        emptied
+        emptied,
+        newcomers
     FROM audited_sources
     WHERE collection_id = %(collection_id)s
 ),
@@ -40,6 +41,7 @@ SELECT
     source.vanished,
     source.vanished_share,
     source.emptied,
+    source.newcomers,
     held_back.documents AS quarantined,
     (SELECT count(*) FROM pending) AS candidates,
     (

@@ -1,5 +1,5 @@
--- Purpose: the texts that candidates want to show and that have no vector, nor a recorded refusal; document by document,
--- so that what a budget allows finishes some.
+-- Purpose: the texts that candidates want to show and that have no vector, nor a recorded refusal; document by
+-- document, so that what a budget allows finishes some.
 -- Parameters: collection_id, space_id; identifier: vectors. Index: the vectors' primary key.
 SELECT
     t.text_id,
