@@ -69,7 +69,7 @@ class LogProgress:
 
 
 @contextmanager
-def _failures() -> Iterator[None]:
+def in_dagsters_terms() -> Iterator[None]:
     """Say in Dagster's terms whether a retry can help; our one line first, the traceback behind it."""
     try:
         yield
@@ -90,12 +90,34 @@ def _failures() -> Iterator[None]:
         ) from None
 
 
+ASKED = {
+    "suimon/accept-deletions": "accept_deletions",
+    "suimon/accept-growth": "accept_growth",
+    "suimon/rebuild": "rebuild",
+    "suimon/retry": "retry",
+}
+"""Tags of a run by which a person asks for something, with what each switches on."""
+
+
+def heed_tags(bench: Workbench, tags: Mapping[str, str]) -> None:
+    """Do what the tags of a run ask for, and nothing else; know who asks.
+
+    Args:
+        bench: of this run.
+        tags: of this run, its job's included.
+    """
+    for tag, name in ASKED.items():
+        setattr(bench, name, tags.get(tag) == "true")
+    bench.asked_by = tags.get("suimon/by") or tags.get("user") or "somebody in the UI"
+
+
 @contextmanager
 def _joined(context: Any) -> Iterator[Refresh]:
     bench: Workbench = context.resources.workbench
     if bench.progress is silent:
         bench.progress = LogProgress(context.log)
-    with _failures(), open_refresh(bench, context.partition_key, context.run.run_id) as refresh:
+    heed_tags(bench, context.run.tags)
+    with in_dagsters_terms(), open_refresh(bench, context.partition_key, context.run.run_id) as refresh:
         yield refresh
 
 

@@ -18,8 +18,8 @@ from assets.publication.asset import ROOM as PUBLICATION
 from assets.shell import build_asset, build_checks
 from assets.vectors.asset import ROOM as VECTORS
 from pipelines.config import Config, load
-from pipelines.jobs import refresh_job
-from pipelines.schedules import build_schedule
+from pipelines.jobs import refresh_job, retry_job, sweep_job, verify_job
+from pipelines.schedules import build_schedule, build_upkeep
 from pipelines.sensors import source_changed_sensor
 from pipelines.workbench import make_workbench, read_environment_file
 
@@ -45,10 +45,18 @@ def build_defs(*, config: Config | None = None, resource_overrides: Mapping[str,
         for name, settings in config.declaration.collections.items()
         if settings.schedule
     ]
+    upkeep = config.declaration.upkeep
+    verify, sweep = verify_job(), sweep_job(keep_days=upkeep.keep_days, keep_publishes=upkeep.keep_publishes)
+    if upkeep.verify:
+        about = "Compares ledger, chunks, vectors and index."
+        schedules.append(build_upkeep("verify_table", upkeep.verify, upkeep.timezone, verify, about))
+    if upkeep.sweep:
+        about = "Removes what no head and no kept publish reaches."
+        schedules.append(build_upkeep("sweep_database", upkeep.sweep, upkeep.timezone, sweep, about))
     return dg.Definitions(
         assets=[build_asset(room, naming) for room in ROOMS],
         asset_checks=[build_checks(room, naming) for room in ROOMS],
-        jobs=[job],
+        jobs=[job, retry_job(), verify, sweep],
         schedules=schedules,
         sensors=[source_changed_sensor(job)],
         resources={"workbench": make_workbench(config), **(resource_overrides or {})},

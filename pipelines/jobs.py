@@ -1,17 +1,19 @@
 """The jobs: named selections of assets, each with a sentence that says when to launch it.
 
-`refresh` is the only one: every stage and audit of one collection, in one process. Runs of different
-collections go side by side; runs of one collection wait for each other by their tag (see
-deploy/dagster.yaml) and, whatever the deployment, by the collection's lease.
+`refresh` and `retry` are every stage and audit of one collection, in one process. Runs of different collections
+go side by side; runs of one collection wait for each other by their tag (see deploy/dagster.yaml) and, whatever
+the deployment, by the collection's lease. `verify` and `sweep` are about the database, not about an asset.
 """
-
-from __future__ import annotations
 
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
-REFRESH = "refresh"
+from assets.shell import heed_tags, in_dagsters_terms
+from assets.workbench import Workbench
+
+REFRESH, RETRY, VERIFY, SWEEP = "refresh", "retry", "verify", "sweep"
 
 
 def refresh_job() -> Any:
@@ -22,3 +24,113 @@ def refresh_job() -> Any:
         description="Bring one collection up to date: scan, parse, cut, embed, audit and publish what changed.",
         executor_def=dg.in_process_executor,
     )
+
+
+def retry_job() -> Any:
+    """Return the job that tries again what is in quarantine."""
+    return dg.define_asset_job(
+        RETRY,
+        selection=dg.AssetSelection.all(),
+        description="Refresh one collection, and try its quarantined documents and chunks again.",
+        executor_def=dg.in_process_executor,
+        tags={"suimon/retry": "true"},
+    )
+
+
+class VerifyConfig(dg.Config):
+    """What the comparison does.
+
+    Attributes:
+        collections: which; all that the database has, if none is named.
+        repair: whether what differs is mended.
+    """
+
+    collections: list[str] = Field(default_factory=list)
+    repair: bool = False
+
+
+@dg.op(
+    required_resource_keys={"workbench"},
+    description="Compares ledger, chunks, vectors and index; fails if they differ and are not mended.",
+)
+def compare(context: dg.OpExecutionContext, config: VerifyConfig) -> None:
+    """Run `verify` and show what it found."""
+    from assets.upkeep.verify import verify
+
+    bench: Workbench = context.resources.workbench
+    with in_dagsters_terms():
+        heed_tags(bench, context.run.tags)
+        found = verify(bench, config.collections or None, repair=config.repair, run_id=context.run_id)
+    left = [finding for finding in found if finding.count > finding.repaired]
+    context.add_output_metadata(
+        {"findings": len(found), "left": len(left), **{finding.kind: finding.sentence for finding in found}}
+    )
+    if left:
+        raise dg.Failure(
+            description="; ".join(finding.sentence for finding in left)
+            + ". `suimon verify --repair`, or this job with repair: true, mends it.",
+            allow_retries=False,
+        )
+
+
+class SweepConfig(dg.Config):
+    """What the garbage collection keeps.
+
+    Attributes:
+        keep_days: days for which every publish can be brought back.
+        keep_publishes: publishes of each collection that can be brought back, however old.
+    """
+
+    keep_days: int = 7
+    keep_publishes: int = 3
+
+
+@dg.op(
+    required_resource_keys={"workbench"},
+    description="Removes what no head and no kept publish reaches, in batches, beside refreshes.",
+)
+def collect_garbage(context: dg.OpExecutionContext, config: SweepConfig) -> None:
+    """Run `sweep` and show what it removed."""
+    from assets.upkeep.sweep import sweep
+
+    bench: Workbench = context.resources.workbench
+    with in_dagsters_terms():
+        report = sweep(bench, run_id=context.run_id, keep_days=config.keep_days, keep_publishes=config.keep_publishes)
+    context.add_output_metadata(
+        {"bytes before": report.bytes_before, "bytes after": report.bytes_after, **dict(report.removed)}
+    )
+
+
+def verify_job() -> dg.JobDefinition:
+    """Return the job that compares ledger, chunks, vectors and index."""
+
+    @dg.job(
+        name=VERIFY,
+        executor_def=dg.in_process_executor,
+        description="Compare ledger, chunks, vectors and index; with repair: true, mend what differs.",
+    )
+    def job() -> None:
+        compare()
+
+    return job
+
+
+def sweep_job(*, keep_days: int, keep_publishes: int) -> dg.JobDefinition:
+    """Return the garbage collection.
+
+    Args:
+        keep_days: days for which every publish can be brought back.
+        keep_publishes: publishes of each collection that can be brought back, however old.
+    """
+    config = {"ops": {"collect_garbage": {"config": {"keep_days": keep_days, "keep_publishes": keep_publishes}}}}
+
+    @dg.job(
+        name=SWEEP,
+        executor_def=dg.in_process_executor,
+        config=config,
+        description="Remove what no head and no kept publish reaches.",
+    )
+    def job() -> None:
+        collect_garbage()
+
+    return job

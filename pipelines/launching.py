@@ -15,8 +15,10 @@ from assets.refresh import end_refresh
 from assets.workbench import Workbench
 from pipelines.config import Config
 from pipelines.instance import open_instance
+from pipelines.workbench import whoami
 
 DELETIONS = {"source_was_not_emptied", "few_documents_vanished"}
+GROWTH = "growth_is_within_limits"
 
 
 @dataclass
@@ -52,28 +54,30 @@ def launch(config: Config, bench: Workbench, names: Sequence[str]) -> list[Run]:
 
     Args:
         config: the declaration.
-        bench: settings and doors of this process.
+        bench: settings and doors of this process; what it was asked for becomes tags of the runs.
         names: declared collections.
     """
     import dagster as dg
 
+    from assets.shell import ASKED
     from pipelines.definitions import build_defs
 
     definitions = build_defs(config=config, resource_overrides={"workbench": bench})
     job = definitions.resolve_job_def("refresh")
     with open_instance(config) as instance:
         partitions.register(instance, config.declaration.collections)
-        return [_launch_one(dg, job, instance, bench, name) for name in names]
+        asked = {tag: "true" for tag, attribute in ASKED.items() if getattr(bench, attribute)}
+        return [_launch_one(dg, job, instance, bench, name, asked) for name in names]
 
 
-def _launch_one(dg: Any, job: Any, instance: Any, bench: Workbench, name: str) -> Run:
+def _launch_one(dg: Any, job: Any, instance: Any, bench: Workbench, name: str, asked: dict[str, str]) -> Run:
     started = time.perf_counter()
     result = job.execute_in_process(
         instance=instance,
         partition_key=name,
         raise_on_error=False,
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        tags={"suimon/collection": name, "suimon/by": "command line"},
+        tags={"suimon/collection": name, "suimon/by": whoami()} | asked,
     )
     run = Run(name, result.run_id, seconds=round(time.perf_counter() - started, 2))
     with bench.database.connect() as session:
@@ -103,6 +107,8 @@ def _why(result: Any, name: str, run: Run) -> tuple[str, int]:
         )
         if set(blocked) & DELETIONS:
             why += " If the documents are meant to go, confirm with --accept-deletions."
+        if GROWTH in blocked:
+            why += " If so many documents are meant to come, confirm with --accept-growth."
         return why, 3
     for event in result.all_events:
         if event.is_step_failure:

@@ -1,4 +1,4 @@
-"""The schedules: one for each collection that declares `schedule:`, at its own hour and time zone."""
+"""The schedules: one for each collection that declares `schedule:`, and those that keep the database."""
 
 from __future__ import annotations
 
@@ -31,5 +31,25 @@ def build_schedule(name: str, settings: Collection, job: Any) -> dg.ScheduleDefi
         execution_timezone=settings.timezone,
         execution_fn=requests,
         description=f"Refresh of {name}, as collections.yaml declares.",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+    )
+
+
+def build_upkeep(name: str, cron: str, timezone: str, job: dg.JobDefinition, description: str) -> dg.ScheduleDefinition:
+    """Return the schedule of a job that keeps the database.
+
+    Args:
+        name: of the schedule.
+        cron: when.
+        timezone: of the cron expression.
+        job: what it launches.
+        description: for the UI.
+    """
+    return dg.ScheduleDefinition(
+        name=name,
+        job=job,
+        cron_schedule=cron,
+        execution_timezone=timezone,
+        description=description,
         default_status=dg.DefaultScheduleStatus.RUNNING,
     )

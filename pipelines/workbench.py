@@ -6,7 +6,9 @@ DATABASE_URL or an API key that merely happens to be in the environment is used 
 
 from __future__ import annotations
 
+import getpass
 import os
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,6 +27,15 @@ STATE_VARIABLE = "SUIMON_STATE"
 def read_environment_file(environ: Mapping[str, str] = os.environ) -> None:
     """Take `.env` beside collections.yaml into the environment, without overriding anything."""
     load_dotenv(config_path(environ).parent / ".env", override=False)
+
+
+def whoami() -> str:
+    """Return who runs this process, as user@host: kept with what a person confirms."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
 
 
 def state_folder(config: Config, environ: Mapping[str, str] = os.environ) -> Path:

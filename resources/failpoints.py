@@ -34,6 +34,7 @@ REGISTRY: dict[str, str] = {
     "publication.heads_moved": "All heads have moved, inside the transaction.",
     "publication.committing": "Everything is written; the commit is next.",
     "publication.committed": "Readers see the publish; the verdict is not recorded.",
+    "rollback.committing": "The heads are back and the collection is pinned; the commit is next.",
     "publication.verdict_recorded": "The verdict is recorded; the stage has not reported.",
 }
 """Every failpoint by name, with what is true when it is reached."""

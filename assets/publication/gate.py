@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from assets.settings import Limits
 
+COUNTED = ("added", "changed", "metadata_only", "removed")
+"""What a publish moves, by kind."""
+
 
 @dataclass(frozen=True)
 class Accepted:

@@ -12,15 +12,13 @@ from assets.auditing.audit import suite_id
 from assets.chunks import audits as chunk_audits
 from assets.documents.patterns import PARTS_OF_URI, placeholders
 from assets.elements import audits as element_audits
-from assets.publication.gate import Accepted, GateFacts, findings, overruled
+from assets.publication.gate import COUNTED, Accepted, GateFacts, findings, overruled
 from assets.refresh import Refresh, StageReport
 from assets.settings import Collection
 from assets.vectors import audits as vector_audits
 from assets.vectors.spaces import KnownSpace, find_space
 from resources import failpoints
 from resources.errors import GateClosed
-
-COUNTED = ("added", "changed", "metadata_only", "removed")
 
 ATTEMPTS = 20
 """How often a publish begins again because the lease was renewed at the very moment at which it began."""

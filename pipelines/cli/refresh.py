@@ -18,12 +18,14 @@ from pipelines.workbench import make_workbench
 @click.command()
 @click.argument("collections", nargs=-1)
 @click.option("--accept-deletions", is_flag=True, help="Let documents go that vanished from the source, however many.")
+@click.option("--accept-growth", is_flag=True, help="Let documents come, however many are new.")
 @click.option("--rebuild", is_flag=True, help="Parse and cut again what an older version had done.")
 @click.option("--retry", is_flag=True, help="Try quarantined documents again.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result for machines.")
 def refresh(
     collections: tuple[str, ...],
     accept_deletions: bool,  # noqa: FBT001
+    accept_growth: bool,  # noqa: FBT001
     rebuild: bool,  # noqa: FBT001
     retry: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
@@ -37,7 +39,8 @@ def refresh(
     with progress_bars(wanted=not as_json) as progress, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         bench = make_workbench(config, progress)
-        bench.accept_deletions, bench.rebuild, bench.retry = accept_deletions, rebuild, retry
+        bench.accept_deletions, bench.accept_growth = accept_deletions, accept_growth
+        bench.rebuild, bench.retry = rebuild, retry
         try:
             runs = launch(config, bench, names)
         finally:
