@@ -45,10 +45,16 @@ class Lease:
             try:
                 with self.database.connect() as session:
                     while not self._stopped.wait(self.seconds / 3):
-                        if _acquire(session, self.collection_id, self.holder, self.seconds) != self.token:
-                            return
+                        if session.value("refresh/renew_lease", self._params) is None:
+                            return  # Nor is it taken again: whoever took it over may have let it go by now.
             except (SuimonError, psycopg.Error):
                 continue  # The database is away: writing transactions will find out, not this thread.
+
+    @property
+    def _params(self) -> dict[str, object]:
+        return {
+            "collection_id": self.collection_id, "holder": self.holder, "token": self.token, "seconds": self.seconds,
+        }  # fmt: skip
 
     def confirm(self, session: Session) -> None:
         """Inside a transaction, make sure that the lease is still held until commit.
@@ -93,5 +99,23 @@ def acquire(
             raise CollectionBusy(f"Run {who} is refreshing this collection; wait for it to end, then refresh again.")
         time.sleep(0.2)
     lease = Lease(database, collection_id, holder, token, seconds)
+    lease.keep()
+    return lease
+
+
+def seize(database: Database, session: Session, collection_id: int, holder: str, *, seconds: float) -> Lease:
+    """Take the lease of a collection from whoever holds it.
+
+    He finds out inside his next writing transaction and writes nothing more.
+
+    Args:
+        database: where leases are held.
+        session: a connection of the pipeline role.
+        collection_id: whose lease it is.
+        holder: who takes it.
+        seconds: how long it outlives this process.
+    """
+    params = {"collection_id": collection_id, "holder": holder, "seconds": seconds}
+    lease = Lease(database, collection_id, holder, int(session.value("refresh/seize_lease", params)), seconds)
     lease.keep()
     return lease

@@ -10,7 +10,12 @@ from typing import Any
 import dagster as dg
 
 from assets.auditing.suite import AuditResult
+from assets.elements.reasons import REASONS
 from assets.refresh import StageReport
+
+WHAT_NEXT = (
+    "`suimon status` lists what is held back, as does the view `search.quarantine`; `suimon retry` tries it again."
+)
 
 
 def column_schema(columns: Mapping[str, tuple[str, str]]) -> dg.TableSchema:
@@ -21,14 +26,28 @@ def column_schema(columns: Mapping[str, tuple[str, str]]) -> dg.TableSchema:
 
 
 def of_report(report: StageReport) -> dict[str, Any]:
-    """Return the counts of a stage, its seconds, and what it held back."""
+    """Return the counts of a stage, its seconds and cost as numbers that Dagster plots, and what it held back."""
     metadata: dict[str, Any] = {name: dg.MetadataValue.int(count) for name, count in report.counts.items()}
     metadata["seconds"] = dg.MetadataValue.float(report.seconds)
     metadata["changed"] = dg.MetadataValue.bool(report.changed)
+    if report.cost is not None:
+        metadata["cost"] = dg.MetadataValue.float(float(report.cost))
+        metadata["currency"] = dg.MetadataValue.text(report.currency)
     if report.quarantined:
-        rows = "\n".join(f"| {reason} | {count} |" for reason, count in report.quarantined.items())
-        metadata["quarantined by reason"] = dg.MetadataValue.md(f"| reason | documents |\n|---|---|\n{rows}")
+        metadata["quarantined"] = dg.MetadataValue.int(sum(report.quarantined.values()))
+        metadata["quarantined by reason"] = dg.MetadataValue.md(_reasons(report.quarantined))
+    refused = report.counts.get("refused", 0)
+    if refused:
+        metadata["refused chunks"] = dg.MetadataValue.md(f"The endpoint refused {refused} texts. {WHAT_NEXT}")
     return metadata
+
+
+def _reasons(quarantined: Mapping[str, int]) -> str:
+    """Write the reasons as a table, with what each means and where to go from there."""
+    rows = "\n".join(
+        f"| `{reason}` | {count} | {REASONS.get(reason, '')} |" for reason, count in sorted(quarantined.items())
+    )
+    return f"| reason | documents | what it is; what to do |\n|---|---|---|\n{rows}\n\n{WHAT_NEXT}"
 
 
 def of_audit(result: AuditResult) -> dict[str, Any]:

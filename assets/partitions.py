@@ -18,3 +18,11 @@ def register(instance: dg.DagsterInstance, names: Iterable[str]) -> list[str]:
     if new:
         instance.add_dynamic_partitions("collections", new)
     return new
+
+
+def forget(instance: dg.DagsterInstance, name: str) -> bool:
+    """Take a collection that was dropped out of Dagster; its runs stay. Says whether Dagster knew it."""
+    known = instance.has_dynamic_partition("collections", name)
+    if known:
+        instance.delete_dynamic_partition("collections", name)
+    return known

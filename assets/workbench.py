@@ -17,8 +17,10 @@ from assets.settings import Collection, Space
 from resources.embedding_endpoint import EmbeddingEndpoint
 from resources.errors import ConfigurationError
 from resources.migrator import migrate, read_state
+from resources.pacing import host_of
 from resources.parser_pool import ParserPool
 from resources.postgres import Database, Names
+from resources.rate_limiter import RateLimiter
 from resources.sources import Globs, Source, open_source
 from resources.tokenizers import Tokenizer, load_tokenizer
 
@@ -144,14 +146,20 @@ class Workbench:
 
     @cached_property
     def endpoint(self) -> EmbeddingEndpoint:
-        """The declared space's endpoint."""
+        """The declared space's endpoint.
+
+        What a refresh asks is paced together with all other processes on its database. A command that only
+        looks has no right to write there: its one short question is sent at once.
+        """
         base_url = self.space.base_url or self.doors.embedding_url()
         key = self.space.api_key
+        limits = self.space.requests_per_minute, self.space.tokens_per_minute
         return EmbeddingEndpoint(
             base_url=base_url,
             api_key=key.get_secret_value() if key else None,
             concurrency=self.space.concurrency,
             deadline_seconds=self.space.deadline_seconds,
+            pacer=RateLimiter(self.database, host_of(base_url), *limits) if "database" in self.__dict__ else None,
         )
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """The door to an embedding model: the openai client to any compatible base URL.
 
-Speaks texts and arrays. Knows how to ask for vectors in the cheapest form, how to wait and try again
-within one deadline, and how to doubt every answer. Knows nothing of spaces or stages.
+Speaks texts and arrays. Knows how to ask for vectors in the cheapest form, how to wait for its turn and try
+again within one deadline, and how to doubt every answer. Knows nothing of spaces or stages.
 """
 
 from __future__ import annotations
@@ -10,25 +10,19 @@ import asyncio
 import base64
 import binascii
 import json
-import os
 import random
-import ssl
+import re
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from functools import cache
-from ipaddress import ip_address
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
-from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
 
 from resources.errors import ConfigurationError, EndpointRefused, EndpointUnavailable
+from resources.pacing import LONGEST_HOLD_SECONDS, Pacer, TurnTooLate, host_of, retry_after, seconds_to_reset
 
 if TYPE_CHECKING:
     import openai
@@ -39,9 +33,21 @@ T = TypeVar("T")
 REFUSALS = frozenset({400, 413, 422})
 """Statuses that say that this very input will never do."""
 
+PASSING = frozenset({408, 409, 425, 429})
+"""Statuses below 500 after which the same request may do."""
+
+SPENT = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
+"""Codes with which a server says that somebody has to pay first."""
+
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 ATTEMPT_SECONDS = 60.0
+LEAST_SHARE = 0.1
+"""Of our own pause, the least that is waited however soon the endpoint says to come back."""
+
+MOST_DIMENSIONS = 4000
+BYTES_A_NUMBER = 32
+"""Room for answers: a number as JSON, with blanks, where nobody knows yet how many there are."""
 SHORTEST, LONGEST = 1e-6, 1e15
 """Length of a vector outside which no model's answer is believed: zero vectors vanish from a cosine index."""
 
@@ -79,9 +85,21 @@ class InputRefused(EndpointRefused):
 
 
 class EmbeddingEndpoint:
-    """An OpenAI-compatible endpoint. Open it with `async with`, or use `run`."""
+    """An OpenAI-compatible endpoint. Open it with `async with`, or use `run`.
 
-    def __init__(self, *, base_url: str, api_key: str | None, concurrency: int, deadline_seconds: float) -> None:
+    Attributes:
+        requests: sent so far, every attempt counted.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        api_key: str | None,
+        concurrency: int,
+        deadline_seconds: float,
+        pacer: Pacer | None = None,
+    ) -> None:
         """Describe the endpoint; nothing is sent yet.
 
         Args:
@@ -89,12 +107,15 @@ class EmbeddingEndpoint:
             api_key: None where the endpoint asks for none.
             concurrency: requests under way at once.
             deadline_seconds: for one batch with all its retries.
+            pacer: says when a request may be sent; None where nobody else is to be considered.
         """
         self.base_url = base_url
         self.concurrency = concurrency
         self.deadline_seconds = deadline_seconds
         self._api_key = api_key
+        self._pacer = pacer
         self._client: openai.AsyncOpenAI | None = None
+        self._dimensions: dict[str, int] = {}
         self.requests = 0
 
     async def __aenter__(self) -> Self:
@@ -103,28 +124,9 @@ class EmbeddingEndpoint:
         Raises:
             ConfigurationError: the address is no http or https URL.
         """
-        import openai
+        from resources.clients import open_client
 
-        parts = urlsplit(self.base_url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ConfigurationError("base_url of the space is no address; write it as https://host/v1.")
-        # A redirect would carry texts to a server that nobody declared.
-        client = openai.DefaultAsyncHttpxClient(
-            trust_env=not _is_loopback(parts.hostname), verify=_certificates(), follow_redirects=False
-        )
-        # Explicit values everywhere: the client would otherwise take keys, organisations and addresses that
-        # merely happen to be in the environment.
-        with _without_custom_headers():
-            self._client = openai.AsyncOpenAI(
-                base_url=self.base_url,
-                api_key=self._api_key or "none",
-                organization="",
-                project="",
-                max_retries=0,
-                timeout=ATTEMPT_SECONDS,
-                http_client=client,
-                default_headers={"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()},  # type: ignore[dict-item]
-            )
+        self._client = open_client(self.base_url, self._api_key, seconds=ATTEMPT_SECONDS)
         return self
 
     async def __aexit__(
@@ -134,9 +136,17 @@ class EmbeddingEndpoint:
         if self._client is not None:
             await self._client.close()
             self._client = None
+        if self._pacer is not None:
+            await self._pacer.close()
 
     async def embed(
-        self, texts: list[str], model: str, dimensions: int | None = None, *, seconds: float | None = None
+        self,
+        texts: list[str],
+        model: str,
+        dimensions: int | None = None,
+        *,
+        tokens: int = 0,
+        seconds: float | None = None,
     ) -> Embedded:
         """Embed a batch, trying again until the deadline.
 
@@ -144,70 +154,129 @@ class EmbeddingEndpoint:
             texts: inputs of one request.
             model: the name to ask for.
             dimensions: to ask for, where the model has a choice.
-            seconds: deadline of this batch, where it is not the endpoint's own.
+            tokens: of all inputs, for those who share the endpoint's limits; 0 where nobody counted them.
+            seconds: deadline of this batch, where it is not the endpoint's own. What is waited because of
+                declared limits is not part of it; what is waited because the endpoint asks for it is.
 
         Raises:
             InputRefused: the endpoint refuses the batch as it is.
             EndpointRefused: key, model or address are wrong, or an answer cannot be trusted.
             EndpointUnavailable: the deadline passed.
         """
-        allowed = seconds or self.deadline_seconds
+        allowed = self.deadline_seconds if seconds is None else seconds
         deadline = time.monotonic() + allowed
-        attempt = 0
+        cost = tokens or _guess(texts)
+        failures = throttles = 0
         while True:
             try:
-                return await self._once(texts, model, dimensions, deadline)
+                deadline += await self._take_turn(cost, deadline)
+                return await self._once(texts, model, dimensions, cost, deadline)
             except _Retry as retry:
-                pause = _pause(retry.after, attempt)
+                times = throttles if retry.throttled else failures
+                pause = _pause(retry.after, times)
+                if retry.throttled:
+                    await self._hold_off(pause)
                 if time.monotonic() + pause > deadline:
                     raise EndpointUnavailable(
-                        f"The embedding endpoint {_host(self.base_url)} did not answer within "
-                        f"{allowed:g} s ({retry.why}); what it had answered is kept, so refresh again "
-                        "when it is back."
+                        f"The embedding endpoint {self.host} did not answer within {allowed:g} s ({retry.why}); what "
+                        "it had answered is kept, so refresh again when it is back."
                     ) from None
                 await asyncio.sleep(pause)
-                attempt += 1
+                throttles += retry.throttled
+                failures += not retry.throttled
 
-    async def _once(self, texts: list[str], model: str, dimensions: int | None, deadline: float) -> Embedded:
+    @property
+    def host(self) -> str:
+        """The address without path and credentials, which names the endpoint."""
+        return host_of(self.base_url)
+
+    async def _take_turn(self, tokens: int, deadline: float) -> float:
+        if self._pacer is None:
+            return 0.0
+        try:
+            return await self._pacer.take_turn(tokens, within=max(0.0, deadline - time.monotonic()))
+        except TurnTooLate as late:
+            raise EndpointUnavailable(
+                f"The embedding endpoint {self.host} asked all to wait {late.seconds:.0f} s yet, longer than a batch "
+                "may; what it had answered is kept, so refresh again after that."
+            ) from None
+
+    async def _hold_off(self, seconds: float) -> None:
+        if self._pacer is not None:
+            await self._pacer.hold_off(min(seconds, LONGEST_HOLD_SECONDS))
+
+    async def _once(
+        self, texts: list[str], model: str, dimensions: int | None, tokens: int, deadline: float
+    ) -> Embedded:
         import openai
+
+        from resources.bounded_answers import OversizedAnswer, room
 
         assert self._client is not None, "open the endpoint with `async with`"
         further: dict[str, Any] = {} if dimensions is None else {"dimensions": dimensions}
+        room.set(_room(len(texts), dimensions or self._dimensions.get(model)))
+        left = max(0.1, min(ATTEMPT_SECONDS, deadline - time.monotonic()))
         self.requests += 1
         try:
-            answer = await self._client.embeddings.with_raw_response.create(
-                input=texts,
-                model=model,
-                encoding_format="base64",
-                timeout=max(0.1, min(ATTEMPT_SECONDS, deadline - time.monotonic())),
-                **further,
-            )
-            return read_answer(_decode(answer.http_response.content), len(texts))
+            # The client's own timeout is one a read: an answer that drips would never run into it.
+            async with asyncio.timeout(left):
+                answer = await self._client.embeddings.with_raw_response.create(
+                    input=texts, model=model, encoding_format="base64", timeout=left, **further
+                )
+            response = answer.http_response
+            body = _decode(response.content)
+            if _holds_error(body):
+                raise self._classify(*_spoken(body["error"]), response.headers, tokens)
+            embedded = read_answer(body, len(texts))
         except openai.APIStatusError as error:
-            raise self._classify(error) from None
+            codes = frozenset(str(code) for code in (error.code, error.type))
+            raise self._classify(error.status_code, codes, error.response.headers, tokens) from None
+        except OversizedAnswer:
+            raise EndpointRefused(
+                f"The embedding endpoint {self.host} gave an answer far larger than its request explains, or a "
+                "compressed one, and nothing of it was kept; check what answers at `base_url`."
+            ) from None
         except openai.APIConnectionError as error:
             raise _Retry(None, type(error).__name__) from None
+        except TimeoutError:
+            raise _Retry(None, "an answer that did not end") from None
         except ValueError as error:
             raise _Retry(None, str(error)) from None
+        self._dimensions[model] = embedded.vectors.shape[1]
+        await self._hold_off(seconds_to_reset(response.headers, tokens) or 0.0)
+        return embedded
 
-    def _classify(self, error: openai.APIStatusError) -> Exception:
-        status = error.status_code
-        host = _host(self.base_url)
+    def _classify(self, status: int, codes: frozenset[str], headers: Mapping[str, str], tokens: int) -> Exception:
+        """Say what an answer other than vectors means for the batch."""
+        if status == 402 or codes & SPENT:
+            return EndpointRefused(f"The quota at {self.host} is used up; raise it there, then refresh again.")
         if status in REFUSALS:
             return InputRefused(status)
         if status in {401, 403}:
             return ConfigurationError(
-                f"The embedding endpoint {host} refused the key (HTTP {status}); set `api_key` of the space in "
+                f"The embedding endpoint {self.host} refused the key (HTTP {status}); set `api_key` of the space in "
                 "collections.yaml to ${YOUR_VARIABLE} and put the key there."
             )
         if status == 404:
             return ConfigurationError(
-                f"The embedding endpoint {host} knows no such model or address (HTTP 404); check `model` and "
+                f"The embedding endpoint {self.host} knows no such model or address (HTTP 404); check `model` and "
                 "`base_url`, which usually ends in /v1."
             )
-        if status == 429 and "insufficient_quota" in (error.code or ""):
-            return EndpointRefused(f"The quota at {host} is used up; raise it there, then refresh again.")
-        return _Retry(_retry_after(error.response.headers), f"HTTP {status}")
+        if status in PASSING or status >= 500:
+            asked = retry_after(headers)
+            throttled = status == 429 or (status == 503 and asked is not None)
+            if throttled and asked is None:
+                asked = seconds_to_reset(headers, tokens)
+            return _Retry(asked, f"HTTP {status}", throttled=throttled)
+        if 300 <= status < 400:
+            return EndpointRefused(
+                f"The embedding endpoint {self.host} redirects (HTTP {status}), which would take texts to a server "
+                "that nobody declared; set `base_url` to the address that is meant."
+            )
+        return EndpointRefused(
+            f"The embedding endpoint {self.host} answered HTTP {status} with an error and no vectors; check `base_url` "
+            "and `model` of the space, and the server's log."
+        )
 
     def run(self, work: Callable[[EmbeddingEndpoint], Coroutine[Any, Any, T]]) -> T:
         """Open the endpoint, do some asynchronous work with it, close it."""
@@ -220,46 +289,30 @@ class EmbeddingEndpoint:
 
 
 class _Retry(Exception):  # Never leaves this module.
-    def __init__(self, after: float | None, why: str) -> None:
+    def __init__(self, after: float | None, why: str, *, throttled: bool = False) -> None:
         super().__init__(why)
         self.after = after
         self.why = why
+        self.throttled = throttled
 
 
-@contextmanager
-def _without_custom_headers() -> Iterator[None]:
-    """Hide the one setting of the client that nothing but the environment can give or take away."""
-    name = "OPENAI_CUSTOM_HEADERS"
-    found = os.environ.pop(name, None)
-    try:
-        yield
-    finally:
-        if found is not None:
-            os.environ[name] = found
+def _guess(texts: list[str]) -> int:
+    """Guess at tokens: four bytes each, which is about right for English and Japanese alike."""
+    return sum(len(text.encode(errors="replace")) // 4 + 1 for text in texts)
 
 
-@cache
-def _certificates() -> ssl.SSLContext:
-    """Read the certificates of the machine once a process: that takes longer than a small request."""
-    return ssl.create_default_context()
+def _room(inputs: int, dimensions: int | None) -> int:
+    """Return how many bytes an answer may have."""
+    from resources.bounded_answers import PLAIN_ROOM_BYTES
+
+    return PLAIN_ROOM_BYTES + inputs * (1024 + (dimensions or MOST_DIMENSIONS) * BYTES_A_NUMBER)
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _host(url: str) -> str:
-    return urlsplit(url).netloc.rsplit("@", 1)[-1]
-
-
-def _pause(after: float | None, attempt: int) -> float:
-    """Wait as long as the endpoint asks, else twice as long each time, with jitter."""
+def _pause(after: float | None, times: int) -> float:
+    """Wait as long as the endpoint asks, else twice as long each time, with jitter; never in a tight loop."""
+    backoff: float = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(times, 16))
     if after is not None:
-        return after
-    backoff: float = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0**attempt)
+        return max(after, backoff * LEAST_SHARE)
     return backoff * (0.5 + random.random() / 2)  # Jitter, not a secret.
 
 
@@ -270,20 +323,18 @@ def _decode(content: bytes) -> Any:
         raise ValueError("an answer that is not JSON") from None
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Read Retry-After in its three forms: milliseconds, seconds, a date."""
-    try:
-        if "retry-after-ms" in headers:
-            return max(0.0, float(headers["retry-after-ms"]) / 1000)
-        value = headers.get("retry-after")
-        if value is None:
-            return None
-        try:
-            return max(0.0, float(value))
-        except ValueError:
-            return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
-        return None
+def _holds_error(body: Any) -> bool:
+    """Say whether an answer with status 200 is an error in truth."""
+    return isinstance(body, dict) and bool(body.get("error")) and not body.get("data")
+
+
+def _spoken(error: Any) -> tuple[int, frozenset[str]]:
+    """Return the status and the codes that an error names which came with status 200."""
+    if not isinstance(error, dict):
+        return 200, frozenset()
+    codes = [str(error.get(key)) for key in ("code", "status", "type")]
+    status = next((int(code) for code in codes if re.fullmatch("[345][0-9]{2}", code)), 200)
+    return status, frozenset(codes)
 
 
 def read_answer(body: Any, expected: int) -> Embedded:

@@ -36,6 +36,13 @@ REGISTRY: dict[str, str] = {
     "publication.committed": "Readers see the publish; the verdict is not recorded.",
     "rollback.committing": "The heads are back and the collection is pinned; the commit is next.",
     "publication.verdict_recorded": "The verdict is recorded; the stage has not reported.",
+    "sweep.decided": "Publishes that are given up are marked; nothing of them is removed.",
+    "sweep.chosen": "Rows of a batch of garbage are held; nothing of it is removed.",
+    "sweep.removing": "A batch of garbage is removed and not committed.",
+    "sweep.removed": "The removal of a batch of garbage is committed.",
+    "sweep.index_built": "A new index stands beside the live one.",
+    "sweep.index_swapped": "The new index has taken the live one's place.",
+    "sweep.recorded": "The garbage collection is in the ledger; its lock is still held.",
 }
 """Every failpoint by name, with what is true when it is reached."""
 

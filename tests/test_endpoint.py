@@ -24,6 +24,7 @@ from resources import embedding_endpoint
 from resources.embedding_endpoint import Embedded, EmbeddingEndpoint, InputRefused, read_answer
 from resources.errors import ConfigurationError, EndpointRefused, EndpointUnavailable
 from tests.fakes.embedding_server import Answer, EmbeddingServer, embed, serve
+from tests.fakes.faults import FINAL, SLOW, Fault, altered
 
 PROPERTY = settings(max_examples=80, deadline=None)
 KEY = "sk-very-secret-0123456789"
@@ -64,17 +65,6 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses of milliseconds."""
     monkeypatch.setattr(embedding_endpoint, "FIRST_PAUSE_SECONDS", 0.002)
-
-
-def altered(change: Callable[[dict[str, Any]], object]) -> Callable[[Answer], Answer]:
-    """Answer with 200 and a proper body that was tampered with."""
-
-    def alter(proper: Answer) -> Answer:
-        status, headers, body = proper
-        change(body)
-        return status, headers, body
-
-    return alter
 
 
 def vectors_of(texts: list[str], dimensions: int = 32) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -295,6 +285,73 @@ def test_a_used_up_quota_is_not_asked_again(endpoint: EmbeddingServer) -> None:
     assert len(endpoint.requests) == 1
 
 
+def test_being_asked_to_slow_down_does_not_lengthen_the_pauses_after_failures(
+    endpoint: EmbeddingServer, pauses: list[float]
+) -> None:
+    endpoint.script = [(429, {}, {})] * 4 + [(500, {}, {}), (500, {}, {}), None]
+    ask(endpoint, seconds=600)
+    assert 0.25 <= pauses[4] <= 0.5 <= pauses[5] <= 1.0
+
+
+def test_an_endpoint_that_asks_for_no_pause_at_all_is_not_asked_in_a_tight_loop(
+    endpoint: EmbeddingServer, pauses: list[float]
+) -> None:
+    endpoint.script = [(429, {"Retry-After": "0"}, {})] * 8 + [None]
+    ask(endpoint, seconds=600)
+    assert len(pauses) == 8
+    assert all(pause >= 0.05 * 2**at for at, pause in enumerate(pauses[:6]))
+
+
+BY_THE_ANSWER_ALONE = {
+    name: fault for name, fault in FINAL.items() if name not in {"other dimensions", "another model"}
+}
+
+
+@pytest.mark.parametrize("fault", BY_THE_ANSWER_ALONE.values(), ids=BY_THE_ANSWER_ALONE.keys())
+def test_what_no_second_request_would_mend_is_asked_once(endpoint: EmbeddingServer, fault: Fault) -> None:
+    endpoint.script = [fault.answer(), None]
+    with pytest.raises(EndpointRefused) as raised:
+        ask(endpoint, seconds=60)
+    assert not isinstance(raised.value, InputRefused)
+    assert "4711" not in str(raised.value)
+    assert len(endpoint.requests) == 1
+
+
+@pytest.mark.timeout(50)
+def test_an_answer_that_drips_ends_with_the_deadline(endpoint: EmbeddingServer) -> None:
+    endpoint.script = [SLOW["a slow drip"].answer()] * 3
+    with pytest.raises(EndpointUnavailable, match="did not end"):
+        ask(endpoint, seconds=0.3)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        ({"code": 400}, InputRefused),
+        ({"code": "413"}, InputRefused),
+        ({"status": 401}, ConfigurationError),
+        ({"code": "insufficient_quota"}, EndpointRefused),
+        ({"code": 402}, EndpointRefused),
+        ("the gate code is 4711", EndpointRefused),
+        ({"code": {"a": 1}, "type": None}, EndpointRefused),
+    ],
+)
+def test_an_error_that_comes_with_status_200_is_what_it_says(
+    endpoint: EmbeddingServer, error: object, expected: type[Exception]
+) -> None:
+    endpoint.script = [whole({"error": error})]
+    with pytest.raises(expected) as raised:
+        ask(endpoint, seconds=60)
+    assert type(raised.value) is expected
+    assert "4711" not in str(raised.value)
+    assert len(endpoint.requests) == 1
+
+
+def test_a_large_answer_that_its_request_explains_is_read(endpoint: EmbeddingServer) -> None:
+    texts = [f"gate {number}" for number in range(40)]
+    assert ask(endpoint, texts, dimensions=3000).vectors.shape == (40, 3000)
+
+
 def test_what_a_doubtful_answer_said_is_not_repeated(endpoint: EmbeddingServer) -> None:
     endpoint.script = [spoil(["the gate code is 4711"] * 32)]
     with pytest.raises(EndpointUnavailable) as raised:
@@ -314,9 +371,10 @@ def test_a_redirect_is_not_followed_to_a_server_that_nobody_declared(
     endpoint: EmbeddingServer, elsewhere: EmbeddingServer, status: int
 ) -> None:
     endpoint.script = [(status, {"Location": f"{elsewhere.url}/embeddings"}, {})] * 3
-    with pytest.raises((EndpointUnavailable, ConfigurationError, EndpointRefused)):
-        ask(endpoint, seconds=0.1)
+    with pytest.raises(EndpointRefused, match=r"redirects.*`base_url`"):
+        ask(endpoint)
     assert elsewhere.requests == []
+    assert len(endpoint.requests) == 1
 
 
 def test_nothing_of_the_environment_is_sent_or_used(

@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 from assets.documents.scan import Comparison
 from assets.workbench import Workbench
 from resources.errors import ConfigurationError, SourceUnavailable
+from resources.file_names import LONGEST_URI, unwritten, written
 from resources.postgres import Database
 from resources.sources import FileSystem, Globs, LocalFolder, open_source
 from tests.conftest import refresh, rows, write
+from tests.permissions import without_override
 
 EVERYTHING = Globs(["**/*"], [])
 PROPERTY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -34,7 +36,8 @@ def uris(source: LocalFolder | FileSystem) -> list[str]:
     return [entry.uri for entry in source.list()]
 
 
-NASTY = ["a/b", "a.txt", "a-b", "a b", "A", "aa", "a0", "ab/c", "ab.c/d", "a/b.c", "水門.md", "水/門.md", "水.md", "が",
+NASTY = ["-rf.md", "--help", "CON", "nul.txt", "a:b", "trailing.", 'quote".md', "it's.md", "tab\t.md",
+         "a/b", "a.txt", "a-b", "a b", "A", "aa", "a0", "ab/c", "ab.c/d", "a/b.c", "水門.md", "水/門.md", "水.md", "が",
          "か\u3099", "\uff21", "😀", "new\nline", "b/a/c", "b.a", "b/a.c", "b/a-c", "~x", "%2F", "'; --"]  # fmt: skip
 
 
@@ -135,8 +138,158 @@ def test_a_file_that_became_a_pipe_holds_nothing_up(tmp_path: Path) -> None:
     assert uris(source) == ["gate.md"]
     path.unlink()
     os.mkfifo(path)
-    with source.open("gate.md") as stream:
-        assert stream.read() == b""
+    with pytest.raises(FileNotFoundError):
+        source.open("gate.md")
+    with pytest.raises(FileNotFoundError), source.fetch("gate.md"):
+        pass
+
+
+def test_a_folder_that_became_a_link_is_not_followed(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    write(root, "a/gate.md", "x")
+    outside = write(tmp_path, "outside/gate.md", "secret").parent
+    source = folder(root)
+    listing = source.list()
+    assert next(listing).uri == "a/gate.md"
+    (root / "a").rename(root / "b")
+    (root / "a").symlink_to(outside)
+    with pytest.raises(OSError):  # noqa: PT011  # Which one is the file system's business.
+        source.open("a/gate.md")
+    with pytest.raises(OSError), source.fetch("a/gate.md"):  # noqa: PT011
+        pass
+
+
+def test_a_folder_that_became_a_link_while_its_parent_was_listed_is_not_listed(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    write(root, "a.md", "x")
+    write(root, "b/gate.md", "x")
+    outside = write(tmp_path, "outside/secret.md", "secret").parent
+    listing = folder(root).list()
+    assert next(listing).uri == "a.md"
+    (root / "b").rename(root / "c")
+    (root / "b").symlink_to(outside)
+    with pytest.raises(SourceUnavailable, match="'b/'"):
+        list(listing)
+
+
+def test_nothing_above_the_source_can_be_opened(tmp_path: Path) -> None:
+    write(tmp_path, "secret.md", "secret")
+    write(tmp_path, "root/gate.md", "x")
+    with pytest.raises(FileNotFoundError):
+        folder(tmp_path / "root").open("../secret.md")
+
+
+def test_what_is_left_out_is_counted_by_why(tmp_path: Path) -> None:
+    write(tmp_path, "gate.md", "x")
+    write(tmp_path, ".hidden", "x")
+    write(tmp_path, "...", "x")
+    os.mkfifo(tmp_path / "pipe.md")
+    (tmp_path / "link.md").symlink_to(tmp_path / "gate.md")
+    (tmp_path / "dangling.md").symlink_to(tmp_path / "nowhere")
+    source = folder(tmp_path)
+    for _ in range(2):  # A second listing counts from nothing.
+        assert uris(source) == ["gate.md"]
+        assert source.passed_over == {"hidden": 2, "links": 2, "special": 1}
+
+
+def test_links_are_followed_where_that_is_declared_and_never_round_in_a_circle(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    write(root, "a/real.md", "real")
+    outside = write(tmp_path, "outside/shared.md", "shared")
+    (root / "link.md").symlink_to(outside)
+    (root / "folder").symlink_to(outside.parent)
+    (root / "a" / "loop").symlink_to(root)
+    (root / "self.md").symlink_to("self.md")
+    (root / "dangling.md").symlink_to(tmp_path / "nowhere")
+    source = open_source(str(root), tmp_path, EVERYTHING, {}, follow_links=True)
+    assert [entry.uri for entry in source.list()] == ["a/real.md", "folder/shared.md", "link.md"]
+    assert source.passed_over == {"links": 3}
+    for uri in ("folder/shared.md", "link.md"):
+        with source.open(uri) as stream:
+            assert stream.read() == b"shared"
+
+
+def test_a_path_that_no_index_can_hold_costs_itself_alone(tmp_path: Path) -> None:
+    write(tmp_path, "gate.md", "x")
+    here = Path.cwd()
+    os.chdir(tmp_path)
+    try:
+        for number in range(40):  # More than 4,096 bytes: only relative paths lead there.
+            Path(f"{number:0>120}").mkdir()
+            os.chdir(f"{number:0>120}")
+            Path("deep.md").write_text("x", encoding="utf-8")
+    finally:
+        os.chdir(here)
+    source = folder(tmp_path)
+    found = uris(source)
+    assert len(found) == 17
+    assert max(len(uri.encode()) for uri in found) <= LONGEST_URI
+    assert source.passed_over["unnameable"] == 1
+
+
+def test_folders_nested_without_end_cost_themselves_alone(tmp_path: Path) -> None:
+    write(tmp_path, "gate.md", "x")
+    (tmp_path / "/".join("d" * 300)).mkdir(parents=True)
+    source = folder(tmp_path)
+    assert uris(source) == ["gate.md"]
+    assert source.passed_over == {"unnameable": 1}
+
+
+def test_a_listing_that_is_given_up_leaves_no_folder_open(tmp_path: Path) -> None:
+    write(tmp_path, "a/b/c/gate.md", "x")
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    listing = folder(tmp_path).list()
+    next(listing)
+    del listing
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+def test_a_folder_that_is_excluded_whole_need_not_be_readable(tmp_path: Path) -> None:
+    write(tmp_path, "gate.md", "x")
+    for private in ("lost+found", "a/private"):
+        (tmp_path / private).mkdir(parents=True)
+        (tmp_path / private).chmod(0)
+    with without_override():
+        with pytest.raises(SourceUnavailable, match=r"'a/private/'.* let this user read it, or exclude it"):
+            uris(folder(tmp_path))
+        assert uris(folder(tmp_path, exclude=("lost+found/**", "**/private/**"))) == ["gate.md"]
+
+
+def test_a_source_folder_that_may_not_be_read_is_no_missing_one(tmp_path: Path) -> None:
+    (tmp_path / "above" / "root").mkdir(parents=True)
+    (tmp_path / "above").chmod(0)
+    with without_override(), pytest.raises(SourceUnavailable, match="let this user read it"):
+        uris(folder(tmp_path / "above" / "root"))
+
+
+_RAW = st.lists(
+    st.sampled_from([b"\\", b"x", b"5", b"c", b"\xff", b"\x83", "水".encode(), b"8", b"f", b"\n"]),
+    min_size=1,
+    max_size=8,
+).map(b"".join)
+
+
+@settings(max_examples=300, deadline=None)
+@given(names=st.sets(_RAW, min_size=1, max_size=6))
+@example(names={b"\\xff", b"\xff"})
+def test_no_two_names_are_written_alike_and_each_can_be_told_from_how_it_is_written(names: set[bytes]) -> None:
+    found = {written(os.fsdecode(name)): name for name in names}
+    assert len(found) == len(names)
+    for text, name in found.items():
+        assert text.encode()
+        assert os.fsencode(unwritten(text)) == name
+
+
+def test_a_name_that_reads_like_another_ones_odd_bytes_costs_nobody_anything(tmp_path: Path) -> None:
+    for name in (b"\xff.md", b"\\xff.md", b"\\x5cxff.md"):
+        (tmp_path / os.fsdecode(name)).write_bytes(name)
+    source = folder(tmp_path)
+    assert len(list(Comparison(source.list(), []))) == 3
+    contents = set()
+    for uri in uris(source):
+        with source.open(uri) as stream:
+            contents.add(stream.read())
+    assert contents == {b"\xff.md", b"\\xff.md", b"\\x5cxff.md"}
 
 
 BROKEN = [b"\xff.txt", b"b\xfe/c.txt", b"\x83\x65\x83\x58\x83\x67.txt"]
@@ -255,7 +408,7 @@ def test_a_file_that_is_removed_while_the_folder_is_listed_is_left_out(tmp_path:
 
 def test_a_relative_source_starts_from_the_declaration(tmp_path: Path) -> None:
     write(tmp_path / "docs", "gate.md", "x")
-    for declared in ("docs", "./docs", f"{tmp_path}/docs", f"file://{tmp_path}/docs"):
+    for declared in ("docs", "./docs", f"{tmp_path}/docs", f"file://{tmp_path}/docs", f"local://{tmp_path}/docs"):
         source = open_source(declared, tmp_path, EVERYTHING, {})
         assert [entry.uri for entry in source.list()] == ["gate.md"]
 
@@ -323,6 +476,35 @@ def test_the_root_of_a_bucket_can_be_a_source(bucket: Bucket) -> None:
     bucket.put("gate.md", "x")
     bucket.put("a/b", "x")
     assert uris(bucket.open()) == ["a/b", "gate.md"]
+
+
+def test_objects_that_no_table_can_name_are_counted_and_links_of_a_remote_folder_are_left_out() -> None:
+    import fsspec
+
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/left_out/gate.md", b"x")
+    memory.pipe("/left_out/nul\0.md", b"x")
+    memory.pipe(f"/left_out/{'n' * 2100}.md", b"x")
+    source = FileSystem("memory://left_out", EVERYTHING, {})
+    found = memory.find("/left_out", detail=True) | {
+        f"/left_out/{kind}.md": {"name": f"/left_out/{kind}.md", "size": 1, "type": kind} for kind in ("link", "other")
+    }
+    source._fs = _Listing(found)
+    assert uris(source) == ["gate.md"]
+    assert source.passed_over == {"unnameable": 2, "links": 1, "special": 1}
+
+
+@dataclass
+class _Listing:
+    """A file system that lists what SFTP would, whose links and pipes memory does not have."""
+
+    found: dict[str, dict[str, Any]]
+
+    def invalidate_cache(self) -> None:
+        pass
+
+    def find(self, path: str, detail: bool) -> dict[str, dict[str, Any]]:
+        return self.found
 
 
 def test_lock_files_in_a_bucket_are_left_out_as_in_a_folder(bucket: Bucket) -> None:

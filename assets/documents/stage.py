@@ -14,6 +14,7 @@ from itertools import islice
 from assets.documents.clock import await_tick
 from assets.documents.detection import OVERSIZE, UNREADABLE
 from assets.documents.gathering import Gathered, Gatherer
+from assets.documents.marks import ERASED, Marks, read_marks
 from assets.documents.scan import Comparison, Content, Difference, Known, examine
 from assets.elements.parsing import modules_for
 from assets.refresh import Growth, Refresh, StageReport
@@ -45,11 +46,12 @@ def run(refresh: Refresh) -> StageReport:
     tally: Counter[str] = Counter()
     formats: set[str] = set()
     growth = Growth()
+    marks = read_marks(refresh.session, refresh.name, refresh.collection_id)
     with refresh.bench.database.connect() as reader, ThreadPoolExecutor(READERS) as threads:
         known = reader.stream(Known, "documents/read_known_documents", refresh.params)
-        comparison = Comparison(gatherer.source.list(), known, gatherer.stamp)
+        comparison = Comparison(marks.passing(gatherer.source.list(), tally), known, gatherer.stamp)
         for differences in _batches(comparison, BATCH):
-            examined = threads.map(lambda item: _look_at(gatherer, item, refresh), differences)
+            examined = threads.map(lambda item: _look_at(gatherer, item, refresh, marks), differences)
             _write(refresh, list(examined), tally, formats)
             growth.add(refresh.session, len(differences))
             refresh.bench.progress("documents", comparison.listed, None)
@@ -63,6 +65,8 @@ def run(refresh: Refresh) -> StageReport:
         "unreadable": tally["unreadable"],
         "unchanged": comparison.unchanged + tally["unchanged"],
     }
+    if tally[ERASED]:
+        report.counts[ERASED] = tally[ERASED]
     if refresh.settings.metadata is not None:
         report.counts |= {"metadata_gathered": tally["gathered"]} | gatherer.counts()
     report.changed = any(tally[name] for name in ("new", "changed", "vanished", "returned", "redeclared"))
@@ -84,16 +88,16 @@ def _batches(differences: Iterable[Difference], size: int) -> Iterator[list[Diff
         yield batch
 
 
-def _look_at(gatherer: Gatherer, difference: Difference, refresh: Refresh) -> _Examined:
+def _look_at(gatherer: Gatherer, difference: Difference, refresh: Refresh, marks: Marks) -> _Examined:
     """Read what may have changed: the document, or only what is declared of it."""
-    seen = _examine(gatherer.source, difference, refresh) if difference.content else _Examined(difference, None)
+    seen = _examine(gatherer.source, difference, refresh, marks) if difference.content else _Examined(difference, None)
     entry, known = difference.entry, difference.known
     if entry is None or gatherer.stamp(entry) == (known.declared_stamp if known else ""):
         return seen
     return replace(seen, gathered=gatherer.gather(entry))
 
 
-def _examine(source: Source, difference: Difference, refresh: Refresh) -> _Examined:
+def _examine(source: Source, difference: Difference, refresh: Refresh, marks: Marks) -> _Examined:
     entry = difference.entry
     if entry is None:
         return _Examined(difference, None)
@@ -102,11 +106,14 @@ def _examine(source: Source, difference: Difference, refresh: Refresh) -> _Exami
         return _Examined(difference, _stand_in(entry, OVERSIZE), settled)
     try:
         with source.open(entry.uri) as stream:
-            return _Examined(difference, examine(stream, entry.uri), settled)
+            content = examine(stream, entry.uri)
     except FileNotFoundError:
         return _Examined(difference, None)
     except OSError:
         return _Examined(difference, _stand_in(entry, UNREADABLE), settled=False)
+    if marks.holds_back(entry.uri, content.digest):
+        content = _stand_in(entry, ERASED)
+    return _Examined(difference, content, settled)
 
 
 def _stand_in(entry: Entry, state: str) -> Content:

@@ -14,6 +14,7 @@ from typing import Any
 
 from assets.documents.describe import describe
 from assets.documents.detection import BROKEN, ENCRYPTED
+from assets.documents.marks import ERASED, Marks, read_marks
 from assets.elements.parsing import REFUSED, SUPPORTED, Packed
 from assets.elements.reasons import FAILURES
 from assets.refresh import Growth, Refresh, StageReport
@@ -28,6 +29,9 @@ WRITE_DOCUMENTS = 50
 
 DEEPEST_ATTACHMENT = 5
 """Mails around a file, one in the other, beyond which it is no document."""
+
+
+_NO_FORMATS = REFUSED | {ERASED: "erased"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,12 +103,13 @@ def _follow_attachments(refresh: Refresh, tally: Counter[str], report: StageRepo
         return False
     left = refresh.settings.left_out
     globs = Globs(left, ()) if left else None
+    marks = read_marks(refresh.session, refresh.name, refresh.collection_id)
     with refresh.writing():
         present = refresh.session.records("elements/read_attachment_uris", refresh.params)
         left_out = [row["uri"] for row in present if not _may_be(row, globs)]
         gone = refresh.session.records("elements/mark_orphans", refresh.params | {"left_out": left_out})
         found = refresh.session.records("elements/read_attachments", refresh.params)
-        wanted = [row for row in found if _is_wanted(row, globs)]
+        wanted = [row for row in found if _is_wanted(row, globs, marks)]
         if wanted:
             refresh.session.execute("elements/upsert_attachments", refresh.params | _columns(wanted))
     tally["attachments"] += len(wanted)
@@ -118,8 +123,10 @@ def _may_be(row: dict[str, Any], left_out: Globs | None) -> bool:
     return row["depth"] <= DEEPEST_ATTACHMENT and not (left_out and left_out.match(row["uri"]))
 
 
-def _is_wanted(row: dict[str, Any], left_out: Globs | None) -> bool:
-    """Say whether a file in a mail is to be a document: not what no program here reads, which nobody could mend."""
+def _is_wanted(row: dict[str, Any], left_out: Globs | None, marks: Marks) -> bool:
+    """Say whether a file in a mail is to be a document: not what no program here reads, nor what was erased."""
+    if marks.bars(row["uri"]) or marks.holds_back(row["uri"], bytes(row["content_hash"])):
+        return False
     readable = row["format"] in SUPPORTED or row["format"] in {ENCRYPTED, BROKEN}
     return readable and not row["taken"] and _may_be(row, left_out)
 
@@ -144,7 +151,8 @@ def _parse(refresh: Refresh, waiting: Iterator[Unparsed]) -> Iterator[Outcome]:
     def tasks() -> Iterator[Task]:
         for item in chain([first], waiting):
             if item.format not in SUPPORTED:
-                unread.append(Outcome(item, failure="refused", detail=REFUSED.get(item.format, "unsupported_format")))
+                reason = _NO_FORMATS.get(item.format, "unsupported_format")
+                unread.append(Outcome(item, failure="refused", detail=reason))
                 continue
             own = fetched[item] = ExitStack()
             try:

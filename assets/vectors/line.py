@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 import numpy as np
 from pgvector import HalfVector
@@ -17,6 +16,7 @@ from assets.vectors.spending import Purse
 from resources import failpoints
 from resources.embedding_endpoint import Embedded, EmbeddingEndpoint, InputRefused, Vectors
 from resources.errors import EndpointRefused
+from resources.pacing import host_of
 
 
 @dataclass
@@ -107,7 +107,9 @@ class Line:
         declared = self.refresh.bench.space
         texts = [self.space.passage_prefix + item.text for item in batch]
         try:
-            embedded = await endpoint.embed(texts, self.space.model, declared.dimensions)
+            embedded = await endpoint.embed(
+                texts, self.space.model, declared.dimensions, tokens=sum(item.tokens for item in batch)
+            )
         except InputRefused as refusal:
             if len(batch) == 1:
                 self.purse.settle(batch[0].tokens, 0)
@@ -192,7 +194,7 @@ class Line:
                     "run_id": refresh.run_id,
                     "stage": "vectors",
                     "model": self.space.model,
-                    "endpoint": urlsplit(endpoint.base_url).netloc.rsplit("@", 1)[-1],
+                    "endpoint": host_of(endpoint.base_url),
                     "timezone": refresh.settings.timezone,
                     "requests": requests,
                     "inputs": inputs,

@@ -11,9 +11,10 @@ import json
 import math
 import re
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -21,7 +22,10 @@ from typing import Any
 import numpy as np
 
 Answer = tuple[int, dict[str, str], Any]
-"""Status, headers, body."""
+"""Status, headers, body: something for JSON, bytes, or a function that writes what it likes to the connection."""
+
+Scripted = Answer | Callable[[Answer], Answer] | None
+"""An answer, or what becomes of the proper one; None leaves it as it is."""
 
 
 def embed(text: str, dimensions: int) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -43,7 +47,10 @@ class EmbeddingServer:
         dimensions: of its vectors.
         model: what it calls its model.
         requests: the inputs of each request, in order.
+        stamps: when each came, on the monotonic clock that all processes share.
+        answered: the inputs of the requests that were answered properly, as far as the server knows.
         script: answers to give instead, one a request; None entries are answered properly.
+        trouble: asked for each request that finds the script empty.
         refuses: says for a text whether a request that holds it gets a 400.
         max_inputs: larger requests get a 413.
         url: base URL, once it runs.
@@ -53,7 +60,10 @@ class EmbeddingServer:
     model: str = "fake-embeddings"
     requests: list[list[str]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
-    script: list[Answer | Callable[[Answer], Answer] | None] = field(default_factory=list)
+    stamps: list[float] = field(default_factory=list)
+    answered: list[list[str]] = field(default_factory=list)
+    script: list[Scripted] = field(default_factory=list)
+    trouble: Callable[[list[str]], Scripted] | None = None
     refuses: Callable[[str], bool] = lambda text: False
     max_inputs: int = 2048
     truncates_at: int | None = None
@@ -70,6 +80,8 @@ class EmbeddingServer:
         with self._lock:
             self.requests.clear()
             self.headers.clear()
+            self.stamps.clear()
+            self.answered.clear()
 
     def answer(self, body: dict[str, Any], headers: dict[str, str]) -> Answer:
         """Answer one request."""
@@ -77,10 +89,14 @@ class EmbeddingServer:
         with self._lock:
             self.requests.append(texts)
             self.headers.append(headers)
-            scripted = self.script.pop(0) if self.script else None
+            self.stamps.append(time.monotonic())
+            scripted = self.script.pop(0) if self.script else self.trouble(texts) if self.trouble else None
         proper = self._proper(texts, body)
         if callable(scripted):
             return scripted(proper)
+        if scripted is None and proper[0] == 200:
+            with self._lock:
+                self.answered.append(texts)
         return scripted or proper
 
     def _proper(self, texts: list[str], body: dict[str, Any]) -> Answer:
@@ -100,6 +116,13 @@ class EmbeddingServer:
         return 200, {}, {"object": "list", "model": self.model, "data": data, "usage": usage}
 
 
+class _Quiet(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of connections that were reset, which is what some tests are about."""
+
+
 @contextmanager
 def serve(server: EmbeddingServer) -> Iterator[EmbeddingServer]:
     """Run a server on loopback for as long as the block lasts."""
@@ -110,6 +133,14 @@ def serve(server: EmbeddingServer) -> Iterator[EmbeddingServer]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             status, headers, answer = server.answer(body, dict(self.headers.items()))
+            with suppress(OSError):  # Whoever asked may have gone.
+                self._give(status, headers, answer)
+
+        def _give(self, status: int, headers: dict[str, str], answer: Any) -> None:
+            if callable(answer):
+                self.close_connection = True
+                answer(self)
+                return
             content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             self.send_response(status)
             for name, value in headers.items():
@@ -122,8 +153,7 @@ def serve(server: EmbeddingServer) -> Iterator[EmbeddingServer]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             pass
 
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    httpd.daemon_threads = True
+    httpd = _Quiet(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     server.url = f"http://127.0.0.1:{httpd.server_address[1]}/v1"

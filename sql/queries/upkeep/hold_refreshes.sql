@@ -1,0 +1,3 @@
+-- Purpose: let no refresh commit anything until this transaction ends.
+-- Parameters: none.
+SELECT hold_refreshes()
