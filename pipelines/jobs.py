@@ -61,7 +61,7 @@ def compare(context: dg.OpExecutionContext, config: VerifyConfig) -> None:
     with in_dagsters_terms():
         heed_tags(bench, context.run.tags)
         found = verify(bench, config.collections or None, repair=config.repair, run_id=context.run_id)
-    left = [finding for finding in found if finding.count > finding.repaired]
+    left = [finding for finding in found if finding.left]
     context.add_output_metadata(
         {"findings": len(found), "left": len(left), **{finding.kind: finding.sentence for finding in found}}
     )

@@ -21,6 +21,8 @@ PURE = (
         for name in ("chunking", "units", "packing", "splitting", "sentences", "tables", "leads")
     ),
     "assets/vectors/batching.py",
+    "assets/vectors/spending.py",
+    "assets/upkeep/verify_findings.py",
     "assets/publication/gate.py",
 )
 STAGES = ("documents", "elements", "chunks", "vectors", "publication")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from tests.chaos.crew import survivors
 from tests.chaos.endpoint import noting
 from tests.chaos.job import Strike
 from tests.chaos.reader import Reader
-from tests.chaos.scenes import Scene, Scenes, shared_scenes
+from tests.chaos.scenes import Scenes, shared_scenes
 from tests.chaos.seeds import Seeds
 from tests.chaos.world import World, shared
 
@@ -66,6 +67,17 @@ def test_a_worker_in_earnest_dies_with_its_whole_family(world: World, scenes: Sc
     world.server.drop("earnest")
 
 
+@pytest.mark.parametrize("point", ["documents.written", "vectors.claimed", "publication.committed"])
+def test_documents_that_go_back_after_an_interruption_take_the_table_back_with_them(
+    world: World, scenes: Scenes, point: str
+) -> None:
+    scene = scenes.scene("refresh")
+    case = replace(scene.case("kill", point), later=(scene.former, scene.before))
+    verdict = world.run(case)
+    assert verdict.struck
+    assert verdict.problems == []
+
+
 def test_a_publish_in_pieces_is_noticed_by_its_readers(world: World, scenes: Scenes) -> None:
     case = scenes.scene("refresh").case("kill", "publication.heads_removed", sabotage="publishes_piece_by_piece")
     assert any("which no publish ever was" in problem for problem in world.run(case).problems)
@@ -73,7 +85,7 @@ def test_a_publish_in_pieces_is_noticed_by_its_readers(world: World, scenes: Sce
 
 def test_a_table_that_differs_from_the_oracle_is_noticed(world: World, scenes: Scenes) -> None:
     scene = scenes.scene("refresh")
-    other = Scene(scene.template, scene.source, scene.before, "another table", scene.twin, scene.work)
+    other = replace(scene, oracle="another table")
     problems = world.run(other.case("raise", "publication.gated")).problems
     assert any("where the oracle has another table" in problem for problem in problems)
 
@@ -174,6 +186,7 @@ def _until(condition: Callable[[], bool]) -> None:
 def test_reads_of_the_publishes_in_their_order_are_well() -> None:
     assert checks.mixed_reads(["a", "a", "b"], ["a", "b"]) == []
     assert checks.mixed_reads(["b", "b"], ["a", "b"]) == []
+    assert checks.mixed_reads(["a", "b", "a"], ["a", "b", "a"]) == []
 
 
 @pytest.mark.parametrize("states", [["a", "x", "b"], ["a", "b", "a"]])

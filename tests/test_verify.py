@@ -516,9 +516,10 @@ def test_the_sample_is_asked_for_through_the_index_and_is_the_same_for_the_same_
             params = {"seed": 7, "sample": 5, "collection_ids": None}
             plan = "\n".join(line for (line,) in session.connection.execute(statement, params).fetchall())
     assert "Index Scan using vectors_small_hnsw" in plan
-    damage(database, "UPDATE pg_index SET indisready = false WHERE indexrelid = 'vectors_small_hnsw'::regclass")
-    damage(database, "UPDATE vectors_small SET digest = digest")  # New versions of all rows, and none in the index.
-    damage(database, "UPDATE pg_index SET indisready = true WHERE indexrelid = 'vectors_small_hnsw'::regclass")
+    damage(
+        database,
+        *(statement.replace(f" WHERE text_id = {SOME_TEXT}", "") for statement in INDEX["vectors_unreachable"]),
+    )
     first, again, other = (
         verify(kept, None, repair=False, run_id=name, sample=3)[0] for name in ("one", "one", "another")
     )

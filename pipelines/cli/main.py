@@ -2,7 +2,7 @@
 
 0  done                          3  not published: an audit or the gate said no
 1  a fault of ours               4  try again later: a source, an endpoint or a lease was not to be had
-2  your input is wrong           5  `status --check` found something that needs a person
+2  your input is wrong           5  `status --check` or `verify` found something that needs a person
 """
 
 from __future__ import annotations

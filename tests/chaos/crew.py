@@ -124,7 +124,7 @@ def family(temporary: Path) -> list[int]:
     return found
 
 
-def survivors(temporary: Path, seconds: float = 10.0) -> list[str]:
+def survivors(temporary: Path, seconds: float = 60.0) -> list[str]:
     """Wait for the family of a dead worker to end; returns those that did not, and kills them."""
     deadline = time.monotonic() + seconds
     while left := family(temporary):

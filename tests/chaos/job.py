@@ -52,6 +52,7 @@ class Job:
         strike: how it is interrupted; None lets it be.
         earnest: whether it parses in a family of processes and audits by Great Expectations; otherwise it does the
             same by itself, in a tenth of the time.
+        small_batches: whether a stage commits after a few documents, so that a small corpus takes several commits.
         sabotage: name of a fault to put into the product, to see that it is found; empty for none.
     """
 
@@ -64,6 +65,7 @@ class Job:
     folder: Path
     strike: Strike | None = None
     earnest: bool = False
+    small_batches: bool = True
     sabotage: str = ""
 
     @property

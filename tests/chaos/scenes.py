@@ -44,6 +44,7 @@ class Scene:
     Attributes:
         template: database to begin with.
         source: the documents.
+        former: the documents as they were published before.
         before: what readers see at first.
         oracle: what they must see in the end.
         twin: what the function reaches without interruption.
@@ -52,6 +53,7 @@ class Scene:
 
     template: str
     source: Path
+    former: Path
     before: str
     oracle: str
     twin: Outcome
@@ -61,7 +63,7 @@ class Scene:
         """Return the case in which one failpoint is struck."""
         return Case(
             self.template, self.source, (self.before,), self.oracle, self.twin, (Strike(action, point),),
-            work=self.work, earnest=earnest, sabotage=sabotage,
+            work=self.work, earnest=earnest, small_batches=False, sabotage=sabotage,
         )  # fmt: skip
 
 
@@ -99,7 +101,8 @@ class Scenes:
     def __init__(self, world: World) -> None:
         """Prepare nothing yet."""
         self.world = world
-        self._source = world.folder / "scenes"
+        self._source = world.folder / "scenes" / "source"
+        self._former = world.folder / "scenes" / "former"
         self._made: dict[Work, Scene] = {}
         self._before: Outcome | None = None
         self._after: Outcome | None = None
@@ -114,13 +117,14 @@ class Scenes:
         return self._made[work]
 
     def _refresh(self) -> Scene:
-        self._source.mkdir()
-        _first(self._source)
+        for folder in (self._source, self._former):
+            folder.mkdir(parents=True)
+            _first(folder)
         self._before = self.world.settle("scene_before", MIGRATED, self._source, keep=True)
         _second(self._source)
         self._after = self.world.settle("scene_after", "scene_before", self._source, keep=True)
         oracle = self.world.oracle(self._source)
-        return Scene("scene_before", self._source, self._before.state, oracle, self._after, "refresh")
+        return Scene("scene_before", self._source, self._former, self._before.state, oracle, self._after, "refresh")
 
     def _published_twice(self) -> tuple[Outcome, Outcome]:
         self.scene("refresh")
@@ -131,9 +135,9 @@ class Scenes:
     def _rollback(self) -> Scene:
         before, after = self._published_twice()
         twin = self.world.settle("twin_rollback", "scene_after", self._source, work="rollback")
-        return Scene("scene_after", self._source, after.state, before.state, twin, "rollback")
+        return Scene("scene_after", self._source, self._former, after.state, before.state, twin, "rollback")
 
     def _sweep(self) -> Scene:
         _, after = self._published_twice()
         twin = self.world.settle("twin_sweep", "scene_after", self._source, work="sweep")
-        return Scene("scene_after", self._source, after.state, after.state, twin, "sweep")
+        return Scene("scene_after", self._source, self._former, after.state, after.state, twin, "sweep")

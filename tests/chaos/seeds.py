@@ -7,7 +7,7 @@ import shutil
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.util import Finalize
 from pathlib import Path
 
@@ -25,6 +25,8 @@ WEIGHT = 8
 
 ACTIONS: dict[Action, int] = {"kill": 2, "terminate": 1, "postmaster": 1}
 EARNEST = 0.06
+LATER = 0.25
+"""Share of seeds in which the documents change once more before the run that follows."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,20 @@ class Seeds:
             oracle = aside.submit(self.world.oracle, source)
             twin = self.world.settle(f"twin_{seed}", template, source)
             case = self._case(rng, template, source, twin, oracle.result())
+        if rng.random() < LATER:
+            case, further = self._later(rng, case)
+            edits = (*edits, "then", *further)
         verdict = self.world.run(case)
-        shutil.rmtree(source)
+        for folder in (case.source, case.later[0] if case.later else case.source):
+            shutil.rmtree(folder, ignore_errors=True)
         return SeedResult(seed, edits, case.interruptions, verdict, time.monotonic() - started)
+
+    def _later(self, rng: random.Random, case: Case) -> tuple[Case, tuple[str, ...]]:
+        """Have the documents change once more between the interruption and the next run."""
+        source = case.source.with_name(f"{case.source.name}-later")
+        shutil.copytree(case.source, source)
+        edits = tuple(corpus.edit(source, rng, self.former) for _ in range(rng.randint(1, 4)))
+        return replace(case, later=(source, self.world.oracle(source))), edits
 
     def _case(self, rng: random.Random, template: str, source: Path, twin: Outcome, oracle: str) -> Case:
         before = FIRST if template == MIGRATED else (self.published.state,)

@@ -155,7 +155,7 @@ class Hook:
 
 
 def workbench(job: Job) -> Workbench:
-    """Return the product's settings for a job: everything small, so that a small corpus takes several commits."""
+    """Return the product's settings for a job: chunks and requests so small that a few documents make many."""
     collection = {
         "source": str(job.source),
         "chunking": {"max_tokens": 48, "min_tokens": 4},
@@ -189,9 +189,10 @@ def perform(job: Job) -> int:
     os.environ["TMPDIR"] = str(job.temporary)
     tempfile.tempdir = None
     journal = Journal(job.folder / "journal")
-    document_stage.BATCH = 4
-    element_stage.WRITE_DOCUMENTS = 3
-    chunk_stage.WRITE_CHUNKS = 6
+    if job.small_batches:
+        document_stage.BATCH = 4
+        element_stage.WRITE_DOCUMENTS = 3
+        chunk_stage.WRITE_CHUNKS = 6
     if not job.earnest:
         expectations.measure = partial(_count, job.dsn)
     failpoints.install(Hook(job, journal))
@@ -259,6 +260,7 @@ class Nursery:
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         signal.set_wakeup_fd(self._wake.fileno())
         self._waiting: dict[int, socket.socket] = {}
+        self._postmaster = 0
 
     def serve(self, parent: int) -> None:
         """Work until the process that wanted this one is gone.
@@ -277,11 +279,15 @@ class Nursery:
                         with suppress(BlockingIOError):
                             self._ended.recv(4096)
                 self._bury()
+        if self._postmaster:  # Whoever wanted this process was killed, and could not stop its server.
+            with suppress(ProcessLookupError):
+                os.kill(self._postmaster, signal.SIGQUIT)
 
     def _begin(self) -> None:
         connection, _ = self._listener.accept()
         with connection.makefile("rb") as stream:
             job: Job = pickle.load(stream)
+        self._postmaster = job.postmaster
         child = os.fork()
         if child == 0:
             self._live(job)

@@ -100,8 +100,12 @@ class Case:
         interruptions: one a run; the run after the last is let be.
         work: which function of the product.
         earnest: whether nothing of the product is replaced by something quicker.
+        small_batches: whether stages commit after a few documents.
         sabotage: a fault to put into the product.
         endpoint_seconds: how long an answer takes.
+        later: the documents as they are when the run after the interruptions begins, with the state of a table that
+            is built from them; None where they stay. There is no twin then: what the first documents left in the
+            cache is not what they would have left.
     """
 
     template: str
@@ -112,8 +116,20 @@ class Case:
     interruptions: tuple[Strike | Moment, ...]
     work: Work = "refresh"
     earnest: bool = False
+    small_batches: bool = True
     sabotage: str = ""
     endpoint_seconds: float = 0.0
+    later: tuple[Path, str] | None = None
+
+    @property
+    def final(self) -> str:
+        """The state that readers must see in the end."""
+        return self.later[1] if self.later else self.oracle
+
+    @property
+    def allowed(self) -> list[str]:
+        """The states of all publishes that may come about, in their order."""
+        return [*self.before, self.oracle, *([self.later[1]] if self.later else [])]
 
 
 @dataclass
@@ -214,9 +230,9 @@ class World:
                 reads = reader.stop()
         states = [read.state for read in reads]
         verdict.reads, verdict.states = len(states), len(set(states))
-        verdict.problems += checks.mixed_reads(states, [*case.before, case.oracle])
-        if states[-1] != case.oracle:
-            verdict.problems.append(f"readers see {states[-1]}, where the oracle has {case.oracle}")
+        verdict.problems += checks.mixed_reads(states, case.allowed)
+        if states[-1] != case.final:
+            verdict.problems.append(f"readers see {states[-1]}, where the oracle has {case.final}")
         self.server.drop(name)
         return verdict
 
@@ -262,16 +278,16 @@ class _Trial:
             self.verdict.problems += checks.await_backends(hand)
             return checks.stored_texts(hand)
 
-    def _start(self, strike: Strike | None, sabotage: str = "") -> Worker:
+    def _start(self, source: Path, strike: Strike | None, sabotage: str = "") -> Worker:
         job = self.world.job(
-            self.database, self.case.source, self.endpoint, work=self.case.work, strike=strike,
-            earnest=self.case.earnest, sabotage=sabotage,
+            self.database, source, self.endpoint, work=self.case.work, strike=strike,
+            earnest=self.case.earnest, small_batches=self.case.small_batches, sabotage=sabotage,
         )  # fmt: skip
         return self.world.crew.start(job)
 
     def _interrupted(self, interruption: Strike | Moment) -> None:
         strike = interruption if isinstance(interruption, Strike) else None
-        worker = self._start(strike, self.case.sabotage)
+        worker = self._start(self.case.source, strike, self.case.sabotage)
         with self._keeper(interruption.action):
             if isinstance(interruption, Moment):
                 fell = self._await_moment(worker, interruption)
@@ -327,12 +343,13 @@ class _Trial:
         left = survivors(worker.job.temporary)
         self.verdict.problems += [f"an orphan stayed alive: {one}" for one in left]
         seen = [entry.text for entry in journal if entry.kind == "seen"]
-        self.verdict.problems += checks.mixed_reads(seen, [*self.case.before, self.case.oracle])
+        self.verdict.problems += checks.mixed_reads(seen, self.case.allowed)
         shutil.rmtree(worker.job.folder, ignore_errors=True)
 
     def _rerun(self) -> None:
+        source = self.case.later[0] if self.case.later else self.case.source
         for attempt in range(1, ATTEMPTS + 1):
-            worker = self._start(None)
+            worker = self._start(source, None)
             code = worker.wait()
             journal = worker.journal
             self.verdict.reruns = attempt
@@ -346,13 +363,14 @@ class _Trial:
     def _compare(self, hand: psycopg.Connection[Any]) -> None:
         self.verdict.problems += checks.await_backends(hand)
         state = read_state(hand)
-        if state != self.case.oracle:
-            self.verdict.problems.append(f"the table is {state}, where the oracle has {self.case.oracle}")
+        if state != self.case.final:
+            self.verdict.problems.append(f"the table is {state}, where the oracle has {self.case.final}")
         killed_server = any(one.action == "postmaster" for one in self.case.interruptions)
         self.verdict.problems += checks.leftovers(
             hand, temporary=not killed_server, settled=self.case.work != "rollback"
         )
-        self.verdict.problems += checks.differences(checks.content(hand), self.case.twin.content)
+        if self.case.later is None:
+            self.verdict.problems += checks.differences(checks.content(hand), self.case.twin.content)
 
 
 def _lives(pid: int) -> bool:
