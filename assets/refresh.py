@@ -249,9 +249,8 @@ def run_stage(refresh: Refresh, name: str, stage: Stage) -> StageReport:
     failpoints.reach(f"{name}.end")
     report.seconds = round(time.perf_counter() - started, 4)
     refresh.stages[name] = asdict(report)
-    refresh.session.execute(
-        "refresh/record_stage",
-        {"refresh_id": refresh.refresh_id, "stage": name, "report": json.dumps(refresh.stages[name])},
-    )
+    params = {"refresh_id": refresh.refresh_id, "stage": name, "report": json.dumps(refresh.stages[name])}
+    if not refresh.session.execute("refresh/record_stage", params | refresh.params | {"token": refresh.lease.token}):
+        refresh.lease.confirm(refresh.session)  # Says that it is lost: nothing is claimed as done.
     failpoints.reach(f"{name}.reported")
     return report

@@ -255,6 +255,10 @@ class Collection(Settings):
         ("**/*",), min_length=1, description="Globs below the source; a file must match one."
     )
     exclude: tuple[str, ...] = Field((), description="Globs below the source; a file that matches one is left out.")
+    follow_links: bool = Field(
+        default=False,
+        description="Whether symbolic links in a local folder are followed, also out of it. Loops are noticed.",
+    )
     storage_options: dict[str, str | int | bool | dict[str, str]] = Field(
         default_factory=dict,
         repr=False,

@@ -108,7 +108,8 @@ class Workbench:
         """Open the source of a declared collection."""
         declared = self.collection(name)
         globs = Globs(declared.include, declared.left_out)
-        return open_source(declared.source, self.root, globs, dict(declared.storage_options))
+        options = dict(declared.storage_options)
+        return open_source(declared.source, self.root, globs, options, follow_links=declared.follow_links)
 
     @cached_property
     def database(self) -> Database:

@@ -28,7 +28,7 @@ SCENARIOS: tuple[tuple[str, str], ...] = (
     ("file of 100 chunks renamed", "CocoIndex embeds 100 of 100"),
     ("file of 100 chunks copied", "CocoIndex embeds 100 of 100"),
     ("file deleted", "unstructured-ingest, LlamaIndex UPSERTS and LangChain incremental keep its rows"),
-    ("source empty, then unreachable", "LangChain full cleanup wipes the table"),
+    ("source unreachable, then empty", "LangChain full cleanup wipes the table"),
     ("one poison chunk of 200", "pgai embeds 0 of 200 for ever; chunkshop aborts"),
     ("NUL bytes, lone surrogates", "LangChain and LlamaIndex lose the batch"),
     ("429 in the middle of an update", "LlamaIndex: 0 rows searchable"),

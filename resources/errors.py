@@ -7,6 +7,7 @@
     │   ├── BudgetReached       what a refresh or a day may cost is spent
     │   └── EndpointRefused     an endpoint that will never accept this
     └── TransientError          a rerun may help
+        ├── DatabaseUnavailable Postgres went away, or has no room left
         ├── SourceUnavailable   a source that could not be listed or read
         ├── EndpointUnavailable an endpoint that did not answer in time
         ├── CollectionBusy      another refresh holds the collection
@@ -57,6 +58,10 @@ class TransientError(SuimonError):
     """A rerun may help."""
 
     exit_code = 4
+
+
+class DatabaseUnavailable(TransientError):
+    """Postgres went away, or has no room left."""
 
 
 class SourceUnavailable(TransientError):

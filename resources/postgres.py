@@ -17,7 +17,7 @@ from psycopg.rows import class_row, dict_row
 from psycopg.sql import SQL, Composed, Identifier
 
 import sql
-from resources.errors import ConfigurationError
+from resources.errors import ConfigurationError, DatabaseUnavailable
 
 Row = TypeVar("Row")
 
@@ -200,13 +200,19 @@ class Database:
 
         Raises:
             ConfigurationError: the database cannot be reached, has no pgvector, or one below the floor.
+            DatabaseUnavailable: it went away inside the block, or could not go on; what was committed is kept.
         """
         with self._open() as connection:
-            extension = _pgvector_schema(connection)
-            session = Session(connection, self.names, extension or "public")
-            if role is not None:
-                self._assume(session, role, extension)
-            yield session
+            try:
+                extension = _pgvector_schema(connection)
+                session = Session(connection, self.names, extension or "public")
+                if role is not None:
+                    self._assume(session, role, extension)
+                yield session
+            except psycopg.Error as error:
+                if isinstance(error, psycopg.OperationalError) or connection.broken:
+                    raise unavailable(error) from None
+                raise
 
     def ping(self) -> None:
         """Connect and leave again.
@@ -220,6 +226,8 @@ class Database:
         try:
             return psycopg.connect(self.dsn, autocommit=True, application_name="suimon", connect_timeout=10)
         except psycopg.OperationalError as error:
+            if any(state in str(error) for state in _PASSING):
+                raise unavailable(error) from None
             raise ConfigurationError(
                 f"Postgres could not be reached ({_first_line(error)}); check SUIMON_DATABASE_URL and that the "
                 "server is running, or unset it to use the embedded one."
@@ -249,6 +257,24 @@ class Database:
     def role(self, name: str) -> str:
         """Return the database's name of one of the four roles."""
         return f"{self.names.prefix}suimon_{name}"
+
+
+_PASSING = ("the database system is", "too many clients", "remaining connection slots")
+"""What Postgres says to who connects while it starts, stops or is full; none of it is the user's mistake."""
+
+
+def unavailable(error: psycopg.Error) -> DatabaseUnavailable:
+    """Say what a connection that is no more, or a full disk, means for a refresh; nothing of the statement is in it."""
+    kind, state = type(error).__name__, error.sqlstate or "connection lost"
+    if isinstance(error, psycopg.errors.DiskFull):
+        return DatabaseUnavailable(
+            f"The disk of the Postgres server is full ({state}); what was committed is kept: free space there, then "
+            "refresh again."
+        )
+    return DatabaseUnavailable(
+        f"Postgres went away or could not go on ({kind}, {state}); what was committed is kept: refresh again once it "
+        "answers."
+    )
 
 
 def _first_line(error: Exception) -> str:

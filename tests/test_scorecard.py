@@ -44,7 +44,10 @@ INNER JOIN corpus.elements AS e USING (elements_id)
 WHERE h.uri NOT LIKE 'manual%' ORDER BY h.uri
 """
 
-TO_COME = "detected, refused; the new space beside the live one is to come"
+TO_COME = (
+    "detected, refused; the new space beside the live one is to come. The 1 text is one that the wrong model answered; "
+    "it was thrown away"
+)
 
 LEFTOVERS = """
 SELECT 'claim' FROM corpus.claims UNION ALL SELECT 'wanted text' FROM corpus.wanted_texts UNION ALL

@@ -7,9 +7,12 @@ nothing unaudited runs nothing and loads nothing.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from psycopg import ClientCursor
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Composable, Identifier, Literal
@@ -19,7 +22,8 @@ from assets.auditing import expectations
 from assets.auditing.suite import Audit, AuditResult, Suite
 from assets.refresh import Refresh
 from assets.vectors.spaces import find_space
-from resources.postgres import Session
+from resources.errors import TransientError
+from resources.postgres import Session, unavailable
 
 KEPT_REPORTS = 50
 LIMITS = {"quarantined_documents", "quarantined_share", "growth_documents", "growth_share"}
@@ -54,7 +58,8 @@ def run_suite(refresh: Refresh, suite: Suite) -> list[AuditResult]:
     report = _report_folder(refresh, suite.stage)
     url = expectations.sqlalchemy_url(refresh.bench.database, refresh.session)
     audits = [audit for audit in suite.audits if audit.batch in filled]
-    measured = expectations.measure(url, f"{refresh.name} {suite.stage}", filled, audits, report)
+    with _sentences(report):
+        measured = expectations.measure(url, f"{refresh.name} {suite.stage}", filled, audits, report)
     results = []
     for audit in suite.audits:
         seen = measured.get(audit.name, expectations.Measured(0, 0))
@@ -65,6 +70,24 @@ def run_suite(refresh: Refresh, suite: Suite) -> list[AuditResult]:
     blocked = any(result.blocks for result in results)
     _write(refresh, suite.undo if blocked else suite.passes, params)
     return results
+
+
+@contextmanager
+def _sentences(report: Path) -> Iterator[None]:
+    """Say in a sentence that the database went away, or that there is no room for the report."""
+    from sqlalchemy.exc import OperationalError
+
+    try:
+        yield
+    except OperationalError as error:
+        if isinstance(error.orig, psycopg.Error):
+            raise unavailable(error.orig) from None
+        raise
+    except OSError as error:
+        raise TransientError(
+            f"The report of the audits could not be written to {report} ({error.strerror}): make room there, then "
+            "refresh again."
+        ) from None
 
 
 def _finish(refresh: Refresh, name: str, params: dict[str, Any]) -> str:

@@ -67,6 +67,9 @@ def run(refresh: Refresh) -> StageReport:
     }
     if tally[ERASED]:
         report.counts[ERASED] = tally[ERASED]
+    if tally["missed"]:
+        report.counts["gone_while_reading"] = tally["missed"]
+    report.counts |= {f"passed_over_{why}": met for why, met in gatherer.source.passed_over.items() if why != "hidden"}
     if refresh.settings.metadata is not None:
         report.counts |= {"metadata_gathered": tally["gathered"]} | gatherer.counts()
     report.changed = any(tally[name] for name in ("new", "changed", "vanished", "returned", "redeclared"))
@@ -132,9 +135,9 @@ def _write(refresh: Refresh, examined: list[_Examined], tally: Counter[str], for
     stale = False
     for item in examined:
         kind = _kind(item, recorded)
+        tally[kind] += 1
         if kind == "missed":
             continue
-        tally[kind] += 1
         stale |= kind in {"new", "changed", "returned", "vanished"}
         if kind == "vanished" and item.difference.known:
             vanished.append(item.difference.known.document_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from assets.elements.parsing import REFUSED, SUPPORTED, Packed
 from assets.elements.reasons import FAILURES
 from assets.refresh import Growth, Refresh, StageReport
 from resources import failpoints
+from resources.errors import TransientError
 from resources.parser_pool import Outcome, Task
 from resources.sources import Globs
 
@@ -26,6 +28,8 @@ WRITE_CHARACTERS = 2_000_000
 WRITE_DOCUMENTS = 50
 """Parses gathered before they are written: a bound on memory and on what a crash costs."""
 
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 DEEPEST_ATTACHMENT = 5
 """Mails around a file, one in the other, beyond which it is no document."""
@@ -157,7 +161,12 @@ def _parse(refresh: Refresh, waiting: Iterator[Unparsed]) -> Iterator[Outcome]:
             own = fetched[item] = ExitStack()
             try:
                 path = own.enter_context(source.fetch(item.uri))
-            except OSError:
+            except OSError as error:
+                if error.errno in NO_ROOM:
+                    raise TransientError(
+                        f"A file could not be fetched into the temporary folder ({error.strerror}): make room there, "
+                        "then refresh again."
+                    ) from None
                 path = Path("gone")
             yield Task(item, (str(path), item.format, item.content_hash, tuple(item.parts)))
 

@@ -21,7 +21,8 @@ from resources.errors import TransientError
 from resources.postgres import Database, Session
 
 BATCH = 5000
-"""Rows that go in one transaction: well under a second, for which refreshes cannot commit."""
+"""Rows that go in one transaction, during which refreshes cannot commit. On 2 cores under a load of 17, 5,000 texts with
+their vectors took 0.8 to 1.4 s, and 5,000 chunk sets with 25,000 chunks 0.8 s."""
 
 PATIENCE_SECONDS = 60.0
 """How long a gap between the commits of refreshes is waited for; each try waits for a second."""
@@ -124,28 +125,28 @@ def _remove_changes(session: Session, rows: Sequence[Garbage]) -> Counter[str]:
     return Counter(publish_changes=session.execute("upkeep/remove_changes", params))
 
 
-def _hold(session: Session, kind: str, rows: Sequence[Garbage]) -> dict[str, list[int]]:
+def _hold(session: Session, query: str, rows: Sequence[Garbage]) -> dict[str, list[int]]:
     """Hold rows of a table; those that somebody else holds, because he is about to name them, are left out."""
-    found = session.records(f"upkeep/hold_garbage_{kind}", {"ids": [row.id for row in rows]})
+    found = session.records(f"upkeep/{query}", {"ids": [row.id for row in rows]})
     failpoints.reach("sweep.chosen")
     return {"ids": [row["id"] for row in found]}
 
 
 def _remove_chunk_sets(session: Session, rows: Sequence[Garbage]) -> Counter[str]:
-    return Counter(session.record("upkeep/remove_chunk_sets", _hold(session, "chunk_sets", rows)))
+    return Counter(session.record("upkeep/remove_chunk_sets", _hold(session, "hold_garbage_chunk_sets", rows)))
 
 
 def _remove_elements(session: Session, rows: Sequence[Garbage]) -> Counter[str]:
-    return Counter(elements=session.execute("upkeep/remove_elements", _hold(session, "elements", rows)))
+    return Counter(elements=session.execute("upkeep/remove_elements", _hold(session, "hold_garbage_elements", rows)))
 
 
 def _remove_texts(session: Session, rows: Sequence[Garbage]) -> Counter[str]:
-    return remove_texts(session, _hold(session, "texts", rows)["ids"])
+    return remove_texts(session, _hold(session, "hold_garbage_texts", rows)["ids"])
 
 
 def _remove_documents(session: Session, rows: Sequence[Garbage]) -> Counter[str]:
     """Forget documents, what is attached to another one before that one."""
-    held = _hold(session, "documents", rows)
+    held = _hold(session, "hold_garbage_documents", rows)
     removed: Counter[str] = Counter()
     while gone := session.execute("upkeep/remove_gone_documents", held):
         removed["documents"] += gone
