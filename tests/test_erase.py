@@ -282,6 +282,20 @@ def test_what_another_collection_shares_stays_there(database: Database, bench: W
     assert not refresh(bench, "twin").changed
 
 
+def test_what_another_collection_has_prepared_and_not_published_stays(
+    bench: Workbench, database: Database, endpoint: EmbeddingServer
+) -> None:
+    bench.collections = dict(bench.collections) | {"twin": bench.collections["notes"]}
+    refresh(bench)
+    with hooked(at("publication.gated", strike)), pytest.raises(RuntimeError):
+        refresh(bench, "twin")
+    assert remove(bench, "tides.txt").shared["elements"] == 1
+    endpoint.forget()
+    refresh(bench, "twin")
+    assert rows(database, "SELECT collection FROM search.chunks WHERE uri = 'tides.txt'") == [("twin",)]
+    assert endpoint.texts == []
+
+
 def test_a_garbage_collection_that_is_running_leaves_leftovers_to_the_next(
     bench: Workbench, database: Database
 ) -> None:

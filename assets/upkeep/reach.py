@@ -21,8 +21,8 @@ from resources.errors import TransientError
 from resources.postgres import Database, Session
 
 BATCH = 5000
-"""Rows that go in one transaction, during which refreshes cannot commit. On 2 cores under a load of 17, 5,000 texts with
-their vectors took 0.8 to 1.4 s, and 5,000 chunk sets with 25,000 chunks 0.8 s."""
+"""Rows that go in one transaction, during which refreshes cannot commit. On 2 cores under a load of 17, 5,000 texts
+with their vectors took 0.8 to 1.4 s, and 5,000 chunk sets with 25,000 chunks 0.8 s."""
 
 PATIENCE_SECONDS = 60.0
 """How long a gap between the commits of refreshes is waited for; each try waits for a second."""

@@ -76,7 +76,8 @@ FROM (
 COMMENT ON VIEW quarantine_reasons IS 'Every reason code: what it is; what to do.';
 
 -- Chunks that a head shows, or that are about to be shown, and whose text has a refusal and no vector. A function, as
--- each space has a table of its own, and as the views below must not fall with the view targets.
+-- each space has a table of its own, and as the views below must not fall with the view targets. What a document ought
+-- to show is asked for the few that may be meant, by their numbers: a join would work it out for all.
 -- Index: text_failures_pkey, chunks_by_text, heads_by_chunk_set, documents_by_content.
 CREATE OR REPLACE FUNCTION refused_chunks()
 RETURNS TABLE (collection_id integer, document_id bigint, ordinal integer, text_id bigint, space_id integer)
@@ -91,20 +92,28 @@ BEGIN
         WHERE EXISTS (SELECT 1 FROM text_failures AS f WHERE f.space_id = s.space_id)
     LOOP
         RETURN QUERY EXECUTE format(
-            'SELECT DISTINCT shown.collection_id, shown.document_id, k.ordinal, f.text_id, f.space_id
-             FROM text_failures AS f
-             INNER JOIN chunks AS k ON f.text_id = k.text_id
-             CROSS JOIN LATERAL (
-                 SELECT h.collection_id, h.document_id FROM heads AS h WHERE h.chunk_set_id = k.chunk_set_id
-                 UNION ALL
-                 SELECT t.collection_id, t.document_id
-                 FROM chunk_sets AS s
-                 INNER JOIN elements AS e ON s.elements_id = e.elements_id
-                 INNER JOIN documents AS d ON e.content_hash = d.content_hash AND e.format = d.format
-                 INNER JOIN targets AS t ON d.document_id = t.document_id
-                 WHERE s.chunk_set_id = k.chunk_set_id AND t.chunk_set_id = s.chunk_set_id AND NOT t.quarantined
-             ) AS shown
-             WHERE f.space_id = $1 AND NOT EXISTS (SELECT 1 FROM %I AS v WHERE v.text_id = f.text_id)',
+            'WITH refused AS MATERIALIZED (
+                 SELECT f.text_id, k.chunk_set_id, k.ordinal
+                 FROM text_failures AS f
+                 INNER JOIN chunks AS k ON f.text_id = k.text_id
+                 WHERE f.space_id = $1 AND NOT EXISTS (SELECT 1 FROM %I AS v WHERE v.text_id = f.text_id)
+             )
+             SELECT h.collection_id, h.document_id, r.ordinal, r.text_id, $1
+             FROM refused AS r
+             INNER JOIN heads AS h ON r.chunk_set_id = h.chunk_set_id
+             UNION
+             SELECT t.collection_id, t.document_id, r.ordinal, r.text_id, $1
+             FROM targets AS t
+             INNER JOIN refused AS r ON t.chunk_set_id = r.chunk_set_id
+             WHERE
+                 NOT t.quarantined
+                 AND t.document_id = ANY(ARRAY(
+                     SELECT d.document_id
+                     FROM refused AS r
+                     INNER JOIN chunk_sets AS s ON r.chunk_set_id = s.chunk_set_id
+                     INNER JOIN elements AS e ON s.elements_id = e.elements_id
+                     INNER JOIN documents AS d ON e.content_hash = d.content_hash AND e.format = d.format
+                 ))',
             'vectors_' || space.name
         ) USING space.space_id;
     END LOOP;
