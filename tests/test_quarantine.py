@@ -92,6 +92,12 @@ def test_the_view_shows_documents_and_chunks_with_a_sentence_and_no_text(
     messages = dict(rows(database, "SELECT reason, message FROM search.quarantine", role="pipeline"))
     assert messages["no_text"] == "It has no text; supply some, or leave it out."
     whole = rows(database, "SELECT to_jsonb(q)::text FROM search.quarantine AS q", role="pipeline")
+    change(
+        database,
+        "INSERT INTO corpus.vectors_small (text_id, embedding) SELECT f.text_id, v.embedding FROM corpus.text_failures "
+        "AS f CROSS JOIN (SELECT embedding FROM corpus.vectors_small LIMIT 1) AS v",
+    )
+    assert [row[1] for row in held(database)] == ["document", "document"]  # Somebody else has embedded it meanwhile.
     assert not any("sentence full" in str(row) for row in whole)
     assert rows(
         database,
@@ -126,6 +132,10 @@ def test_the_view_shows_only_what_counts_now(bench: Workbench, corpus: Path, dat
     assert [(row[0], row[5]) for row in held(database)] == [("asked.txt", 2)]
     kept = rows(database, "SELECT count(*) FROM corpus.quarantine", role=None)
     assert kept == [(3,)]
+    older = "INSERT INTO corpus.recipes (stage, declared, versions, details) VALUES ('elements', '', 'older', '{}') "
+    update = "UPDATE corpus.quarantine AS q SET recipe_id = r.recipe_id FROM r"
+    change(database, f"WITH r AS ({older} RETURNING recipe_id) {update}")
+    assert held(database) == []
 
 
 def test_a_refused_chunk_of_a_candidate_is_shown_before_anything_is_published(
