@@ -20,6 +20,7 @@ from assets.documents.metadata import settings_digest
 from assets.lease import Lease, acquire
 from assets.recipes import chunk_recipe, parse_recipe
 from assets.settings import Collection
+from assets.upkeep.retry import mark_for_retry
 from assets.workbench import Workbench
 from resources import failpoints
 from resources.errors import SuimonError
@@ -199,9 +200,7 @@ def open_refresh(bench: Workbench, name: str, run_id: str) -> Iterator[Refresh]:
                     },
                 )
             if bench.retry and not opened["stages"]:
-                session.execute("refresh/retry_quarantined", {"collection_id": collection_id})
-                session.execute("refresh/retry_refused", {"collection_id": collection_id})
-                session.execute("refresh/mark_unconverged", {"collection_id": collection_id})
+                mark_for_retry(session, collection_id)
             fingerprint = _fingerprint(bench, name, parse_id, chunk_id)
             failpoints.reach("refresh.opened")
             yield Refresh(

@@ -2,7 +2,8 @@
 
 A scenario is measured between two moments. Before it and after it every row of schema `corpus` is noted by key and
 version, so that what was written is counted whoever wrote it. All the while a reader polls `search.chunks`, wholly,
-in one statement, over a connection of its own; each of its reads has to be a state that was published.
+in one statement, over a connection of its own; each of its reads has to be a state that was published. A refresh in
+the test's own process waits for it after each stage and at every step of a publish, inside the transaction too.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any, NamedTuple
 from psycopg.sql import SQL, Identifier
 
 from assets.workbench import Workbench
+from resources import failpoints
 from resources.postgres import Database
 from tests.fakes.embedding_server import Answer, EmbeddingServer
 
@@ -292,6 +294,7 @@ class Scene:
             yield watch
             watch.finish()
         finally:
+            failpoints.install(None)
             watch.reader.end()
 
 
@@ -311,6 +314,12 @@ class Watch:
         self.readers_may_see()
         self.reader.start()
         self.reader.catch_up()
+        failpoints.install(self._look_between)
+
+    def _look_between(self, point: str) -> None:
+        """Let the reader look after each stage and at every step of a publish, however fast these are."""
+        if point.startswith("publication.") or point.endswith(".end"):
+            self.reader.catch_up()
 
     def readers_may_see(self) -> State:
         """Note that what readers see now is a state that was meant to be seen; return it."""

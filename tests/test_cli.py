@@ -160,7 +160,7 @@ def test_a_fault_of_ours_is_one_line_with_its_traceback_in_the_log(
 ) -> None:
     assert declare
 
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise KeyError("impossible")
 
     monkeypatch.setattr("pipelines.cli.status.read", broken)

@@ -53,7 +53,7 @@ def test_a_run_materializes_every_stage_and_passes_every_check(
     keys = {event.asset_key.to_user_string() for event in result.get_asset_materialization_events() if event.asset_key}
     assert keys == {"corpus/documents", "corpus/elements", "corpus/chunks", "corpus/vectors", "search/chunks"}
     evaluations = result.get_asset_check_evaluations()
-    assert len(evaluations) == 23
+    assert len(evaluations) == 24
     assert all(evaluation.passed for evaluation in evaluations)
     assert rows(database, "SELECT DISTINCT run_id FROM search.chunks") == [(result.run_id,)]
 

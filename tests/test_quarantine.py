@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import assets.recipes
@@ -342,17 +342,25 @@ def _with_chunking(bench: Workbench, **chunking: int) -> Workbench:
 BATCH = 16
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.booleans(), min_size=1, max_size=40), st.integers(0, 1_000_000))
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(count=BATCH, bad={5}, seed=0)
+@example(count=BATCH, bad=set(range(BATCH)), seed=0)
+@given(st.integers(1, 40), st.sets(st.integers(0, 39), max_size=5), st.integers(1, 1_000_000))
 def test_only_the_poison_of_a_batch_is_held_back_and_halving_finds_it(
-    make_bench: Callable[..., Workbench], endpoint: EmbeddingServer, database: Database, poison: list[bool], seed: int
+    make_bench: Callable[..., Workbench],
+    endpoint: EmbeddingServer,
+    database: Database,
+    count: int,
+    bad: set[int],
+    seed: int,
 ) -> None:
     """With k poisonous of n texts in a batch, at most 1 + 2 k log2(n) requests."""
     bench = make_bench(space={"max_inputs": BATCH})
     endpoint.refuses = lambda text: "poison" in text
     if not rows(database, "SELECT 1 FROM corpus.spaces", role=None):
         refresh(bench)
-    texts = [f"{'poison' if bad else 'honey'} {seed} {number}" for number, bad in enumerate(poison)]
+    poison = [number in bad for number in range(count)]
+    texts = [f"{'poison' if spoilt else 'honey'} {seed} {number}" for number, spoilt in enumerate(poison)]
     _want(database, texts)
     endpoint.forget()
     with open_refresh(bench, "notes", f"poison-{seed}-{len(poison)}") as opened:

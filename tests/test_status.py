@@ -148,7 +148,7 @@ def test_the_ledger_of_cost_is_told_by_refresh_and_by_day(
     found = rows(
         database,
         "SELECT collection, stage, model, requests, inputs, tokens, cost::float8, currency, first_hour <= last_hour "
-        "FROM search.costs ORDER BY last_hour, run_id",
+        "FROM search.costs ORDER BY length(run_id), run_id",
         role="pipeline",
     )
     assert len(found) == 2

@@ -153,7 +153,7 @@ def _record(
         for item in found
     ]
     params = {
-        "collection": names[0] if names is not None and len(names) == 1 else None,
+        "collection": None if names is None else ", ".join(names),
         "run_id": run_id,
         "repaired": repair,
         "findings": json.dumps(lines),

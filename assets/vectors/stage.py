@@ -39,6 +39,8 @@ def run(refresh: Refresh) -> StageReport:
     params = refresh.params | {"space_id": space.space_id}
     if refresh.session.execute("vectors/clear_postponed", refresh.params):
         report.changed = True
+    holder = {"collection_id": refresh.collection_id, "token": refresh.lease.token}
+    refresh.session.execute("vectors/release_all_claims", holder)  # What a dead refresh had claimed, wanted or not.
     tally.total = refresh.session.record("vectors/count_unembedded", params, vectors=space.table)["texts"]
     if tally.total:
         purse = Purse(_allowed(refresh))

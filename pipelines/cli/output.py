@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -34,7 +35,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str |
         return
     drawn = Table(*columns, title=title, title_justify="left", box=None, header_style="bold", padding=(0, 2, 0, 0))
     for row in rows:
-        drawn.add_row(*["" if cell is None else str(cell) for cell in row])
+        drawn.add_row(*["" if cell is None else escape(str(cell)) for cell in row])
     console.print(drawn)
 
 

@@ -130,6 +130,14 @@ ADD COLUMN digest bytea;
 COMMENT ON COLUMN chunk_sets.digest IS
 'Of all its chunks as they were written; null for sets made before there were digests.';
 
+ALTER TABLE elements
+ADD COLUMN size bigint;
+UPDATE elements AS e
+SET size = d.size
+FROM documents AS d
+WHERE e.content_hash = d.content_hash;
+COMMENT ON COLUMN elements.size IS 'Bytes of the file, for readers: the row in documents may be of a newer version.';
+
 ALTER TABLE spaces
 ADD COLUMN retired bigint NOT NULL DEFAULT 0;
 COMMENT ON COLUMN spaces.retired IS 'Vectors removed since the index was built: its graph still leads through them.';

@@ -9,8 +9,8 @@ SELECT
     replace(h.link, '{{page}}', '1') AS link,
     h.title,
     h.metadata,
-    d.format,
-    d.size,
+    e.format,
+    e.size,
     e.pages,
     e.language,
     h.document_id,
@@ -18,7 +18,6 @@ SELECT
     p.number AS publish,
     p.run_id
 FROM heads AS h
-INNER JOIN documents AS d ON h.document_id = d.document_id
 INNER JOIN chunk_sets AS s ON h.chunk_set_id = s.chunk_set_id
 INNER JOIN elements AS e ON s.elements_id = e.elements_id
 INNER JOIN publishes AS p ON h.publish_id = p.publish_id;

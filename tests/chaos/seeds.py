@@ -90,7 +90,11 @@ class Seeds:
         if rng.random() < LATER:
             case, further = self._later(rng, case)
             edits = (*edits, "then", *further)
-        verdict = self.world.run(case)
+        try:
+            verdict = self.world.run(case)
+        except Exception as error:  # The seeds that follow have a database of their own.
+            verdict = Verdict([f"the comparison itself failed: {type(error).__name__}: {error}"])
+            self.world.server.revive()
         for folder in (case.source, case.later[0] if case.later else case.source):
             shutil.rmtree(folder, ignore_errors=True)
         return SeedResult(seed, edits, case.interruptions, verdict, time.monotonic() - started)

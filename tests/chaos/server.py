@@ -63,6 +63,11 @@ class Server:
         assert self._process is not None, "started"
         return self._process.pid
 
+    @property
+    def dead(self) -> bool:
+        """Whether the postmaster has ended."""
+        return self._process is None or self._process.poll() is not None
+
     def dsn(self, database: str = "postgres") -> str:
         """Return the connection string of a database."""
         return f"postgresql://postgres@/{database}?host={self.folder}"
@@ -81,8 +86,10 @@ class Server:
         It refuses to start while a backend of its former life is still at work: then it is started again.
         """
         with self._lock:
-            if self._process is not None and self._process.poll() is None:
-                return False
+            if self._process is not None:
+                if not self.dead and self._answers():
+                    return False
+                self._process.wait(60)  # Killed a moment ago, it may be seen alive still.
             self.deaths += self._process is not None
             deadline = time.monotonic() + 60
             self._process = self._start()

@@ -21,7 +21,7 @@ _STATE = SQL(
     """
 )
 
-LINEAGE = ["publish", "published_at", "run_id", "document_id", "text_id", "size", "format"]
+LINEAGE = ["publish", "published_at", "run_id", "document_id", "text_id"]
 """Columns that differ between two tables of the same documents that came about in different ways."""
 
 

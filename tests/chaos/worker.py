@@ -7,6 +7,7 @@ It adopts what dead workers leave behind, so that nothing stays a zombie.
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import pickle
 import selectors
@@ -346,6 +347,8 @@ def main() -> None:
     _preload()
     if threading.active_count() > 1:
         raise RuntimeError("a process with threads must not fork")
+    gc.collect()
+    gc.freeze()  # Or each worker's collector would touch, and so copy, all that was imported.
     Nursery(sys.argv[1]).serve(parent)
     Path(sys.argv[1]).unlink(missing_ok=True)
 

@@ -311,7 +311,8 @@ class _Trial:
 
         def keep() -> None:
             while not done.wait(0.01):
-                self.world.server.revive()
+                if self.world.server.dead:
+                    self.world.server.revive()
 
         thread = threading.Thread(target=keep, name="keeper", daemon=True)
         thread.start()

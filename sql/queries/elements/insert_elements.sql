@@ -1,7 +1,8 @@
 -- Purpose: store parses; one that another refresh stored meanwhile stays as it is.
--- Parameters: recipe_id, and arrays of equal length. Index: elements (content_hash, format, recipe_id).
+-- Parameters: recipe_id, and arrays of equal length. Index: elements (content_hash, format, recipe_id), documents
+-- (content_hash).
 INSERT INTO elements (
-    content_hash, format, recipe_id, title, text, elements, pages, language, properties, attachments, counters
+    content_hash, format, recipe_id, title, text, elements, pages, language, properties, attachments, counters, size
 )
 SELECT
     f.content_hash,
@@ -14,7 +15,11 @@ SELECT
     f.language,
     f.properties::jsonb,
     f.attachments::jsonb,
-    f.counters::jsonb
+    f.counters::jsonb,
+    (
+        SELECT max(d.size) FROM documents AS d
+        WHERE d.content_hash = f.content_hash
+    )
 FROM
     unnest(
         %(digests)s::bytea[], %(formats)s::text[], %(titles)s::text[], %(texts)s::text[],

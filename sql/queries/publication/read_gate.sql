@@ -33,6 +33,13 @@ texts_wanted AS (
     SELECT text_id
     FROM candidate_texts
     WHERE collection_id = %(collection_id)s
+),
+
+-- Without the texts of published documents that want a vector again: those are shown already, refused or not.
+new_texts AS (
+    SELECT DISTINCT k.text_id
+    FROM pending AS p
+    INNER JOIN chunks AS k ON p.chunk_set_id = k.chunk_set_id
 )
 
 SELECT
@@ -72,9 +79,9 @@ SELECT
                 WHERE f.text_id = w.text_id AND f.space_id = %(space_id)s
             )
     ) AS texts_without_vector,
-    (SELECT count(*) FROM texts_wanted) AS texts_wanted,
+    (SELECT count(*) FROM new_texts) AS texts_wanted,
     (
-        SELECT count(*) FROM texts_wanted AS w
+        SELECT count(*) FROM new_texts AS w
         INNER JOIN text_failures AS f ON w.text_id = f.text_id AND f.space_id = %(space_id)s
         WHERE NOT EXISTS (
             SELECT 1 FROM {vectors} AS v
