@@ -40,15 +40,22 @@ class Lease:
         """Renew from a thread until released."""
         threading.Thread(target=self._renew, name=f"lease-{self.collection_id}", daemon=True).start()
 
+    def stop(self) -> None:
+        """Renew it no more."""
+        self._stopped.set()
+
     def _renew(self) -> None:
-        while not self._stopped.wait(self.seconds / 3):
+        pause = self.seconds / 3
+        while not self._stopped.wait(pause):
             try:
                 with self.database.connect() as session:
-                    while not self._stopped.wait(self.seconds / 3):
+                    while True:
                         if session.value("refresh/renew_lease", self._params) is None:
                             return  # Nor is it taken again: whoever took it over may have let it go by now.
-            except (SuimonError, psycopg.Error):
-                continue  # The database is away: writing transactions will find out, not this thread.
+                        if self._stopped.wait(self.seconds / 3):
+                            return
+            except (SuimonError, psycopg.Error):  # The database is away: writing transactions find out by themselves.
+                pause = min(1.0, self.seconds / 10)
 
     @property
     def _params(self) -> dict[str, object]:

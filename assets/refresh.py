@@ -228,6 +228,7 @@ def end_refresh(bench: Workbench, name: str, outcome: str) -> None:
     lease = bench.leases.pop(name, None)
     if lease is None:
         return
+    lease.stop()  # Whatever happens now, it is not renewed: at worst it runs out.
     try:
         with bench.database.connect() as session:
             opened = session.record(

@@ -295,6 +295,17 @@ class Collection(Settings):
             check_link(value, {name: field.type for name, field in metadata.fields.items()} if metadata else {})
         return value
 
+    @model_validator(mode="after")
+    def _budget_lets_a_chunk_through(self) -> Collection:
+        for name in ("tokens_per_run", "tokens_per_day"):
+            bound = getattr(self.budget, name)
+            if bound is not None and bound < self.chunking.max_tokens:
+                raise ValueError(
+                    f"budget.{name} is below chunking.max_tokens ({self.chunking.max_tokens}): a chunk could never be "
+                    "paid for"
+                )
+        return self
+
     @property
     def left_out(self) -> tuple[str, ...]:
         """Globs of what is no document: what the user excludes, sidecars, the manifest."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from assets.documents.gathering import Gatherer
+from assets.documents.marks import read_marks
 from assets.documents.scan import Comparison, Known, examine
 from assets.elements.parsing import SUPPORTED
 from assets.recipes import chunk_recipe, parse_recipe
@@ -63,7 +64,8 @@ def make_plan(bench: Workbench, name: str) -> Plan:
         known = reader.stream(Known, "documents/read_known_documents", params)
         gatherer = Gatherer(bench, name)
         source = gatherer.source
-        comparison = Comparison(source.list(), known, gatherer.stamp)
+        listing = read_marks(session, name, collection_id).passing(source.list(), Counter())
+        comparison = Comparison(listing, known, gatherer.stamp)
         fresh = [_classify(session, source, difference, plan) for difference in comparison]
         plan.documents["unchanged"] += comparison.unchanged
         _estimate(session, [item for item in fresh if item], plan)

@@ -7,6 +7,7 @@ reload. A source is listed only where its collection says `watch: true`, and nev
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ import dagster as dg
 
 from assets import partitions
 from assets.documents.gathering import Gatherer
+from assets.documents.marks import read_marks
 from assets.documents.scan import Comparison, Known
 from assets.workbench import Workbench
 from pipelines.workbench import make_workbench
@@ -33,7 +35,8 @@ def change_digest(bench: Workbench, name: str) -> str | None:
         digest.update(str(session.value("refresh/read_last_refresh", params)).encode())
         known = session.stream(Known, "documents/read_known_documents", params)
         gatherer = Gatherer(bench, name)
-        for difference in Comparison(gatherer.source.list(), known, gatherer.stamp):
+        listing = read_marks(session, name, params["collection_id"]).passing(gatherer.source.list(), Counter())
+        for difference in Comparison(listing, known, gatherer.stamp):
             entry, before = difference.entry, difference.known
             if before and entry and difference.content and before.stamp == entry.stamp:
                 continue  # Only its stamp is too young to be trusted: the nightly refresh settles that.

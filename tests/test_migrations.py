@@ -28,7 +28,8 @@ def objects(database: Database, schema: str) -> set[tuple[str, str]]:
     query = (
         "SELECT c.relname || ' ' || c.relkind::text, c.relowner::regrole::text FROM pg_class AS c "
         f"WHERE c.relnamespace = '{schema}'::regnamespace UNION ALL "
-        f"SELECT p.proname || replace(pg_get_function_identity_arguments(p.oid), '{schema}.', ''), p.proowner::regrole::text FROM pg_proc AS p "
+        f"SELECT p.proname || replace(pg_get_function_identity_arguments(p.oid), '{schema}.', ''), "
+        "p.proowner::regrole::text FROM pg_proc AS p "
         f"WHERE p.pronamespace = '{schema}'::regnamespace"
     )
     return {(str(name), str(owner)) for name, owner in rows(database, query, role=None)}

@@ -75,6 +75,7 @@ def run(refresh: Refresh) -> StageReport:
         "pages": tally["pages"],
         "characters": tally["characters"],
         "stripped": tally["stripped"],
+        "replaced": tally["replaced"],
         "attachments": tally["attachments"],
         "attachments_left_out": tally["attachments_left_out"],
         "deferred": len(deferred),
@@ -209,7 +210,8 @@ def _store(refresh: Refresh, outcomes: list[Outcome], tally: Counter[str]) -> No
         return
     parses: list[tuple[Unparsed, Packed]] = [(outcome.key, outcome.value) for outcome in outcomes]
     for _, parsed in parses:
-        tally.update(parsed=1, pages=parsed.pages, characters=len(parsed.text), stripped=parsed.counters["stripped"])
+        tally.update(parsed=1, pages=parsed.pages, characters=len(parsed.text))
+        tally.update({name: parsed.counters[name] for name in ("stripped", "replaced")})
     with refresh.writing():
         refresh.session.execute(
             "elements/insert_elements",

@@ -43,6 +43,7 @@ class GateFacts:
         elements_without_pass: of those, with an unaudited parse.
         chunk_sets_without_pass: of those, with unaudited chunks.
         texts_without_vector: texts of candidates that have no vector and were not refused.
+        documents_refused: candidates with a text that the endpoint refused.
         texts_wanted: texts of candidates.
         texts_refused: of those, refused by the endpoint.
         vectors_without_pass: vectors of candidates that were not audited.
@@ -59,6 +60,7 @@ class GateFacts:
     elements_without_pass: int
     chunk_sets_without_pass: int
     texts_without_vector: int
+    documents_refused: int
     texts_wanted: int
     texts_refused: int
     vectors_without_pass: int
@@ -127,11 +129,11 @@ def findings(facts: GateFacts, limits: Limits, accepted: Accepted) -> dict[str, 
             f"{facts.quarantined} of {facts.documents} documents are in quarantine, more than the limits allow; "
             "`suimon status` lists the reasons"
         )
-    refused_share = facts.texts_refused / max(1, facts.texts_wanted)
-    if facts.texts_refused > limits.quarantined_documents and refused_share > limits.quarantined_share:
+    refused_share = facts.documents_refused / max(1, facts.documents)
+    if facts.documents_refused > limits.quarantined_documents and refused_share > limits.quarantined_share:
         found["too_many_refused"] = (
-            f"the endpoint refused {facts.texts_refused} of {facts.texts_wanted} texts, more than the limits allow; "
-            "check the endpoint, then refresh with --retry"
+            f"the endpoint refused {facts.texts_refused} of {facts.texts_wanted} texts, in {facts.documents_refused} "
+            "documents, more than the limits allow; check the endpoint, then refresh with --retry"
         )
     unaudited = {
         "parses": facts.elements_without_pass,

@@ -82,6 +82,7 @@ def rollback(bench: Workbench, name: str, number: int, *, by: str, run_id: str) 
         try:
             with session.transaction():
                 lease.confirm(session)
+                _find(session, name, number)  # Again: a garbage collection may have come first.
                 counts = _move(session, collection_id, name, number, run_id)
                 session.execute("publication/pin", {"collection_id": collection_id, "pinned_to": number, "by": by})
                 failpoints.reach("rollback.committing")

@@ -43,6 +43,8 @@ def run(refresh: Refresh) -> StageReport:
         return report
     pin = refresh.session.record("publication/read_pin", refresh.params)
     if pin["pinned_to"] is not None:
+        with refresh.writing():
+            _settle(refresh, space)
         report.counts = {"prepared": pin["candidates"], "pinned_to": pin["pinned_to"]}
         return report
     suites = _suites(refresh, space)
@@ -91,9 +93,15 @@ def _publish(refresh: Refresh, space: KnownSpace, suites: dict[str, int]) -> dic
 
 def _mark_converged(refresh: Refresh, space: KnownSpace) -> None:
     """Let the next refresh stop early, unless something is still waiting to be read, cut, embedded or shown."""
-    refresh.session.execute("vectors/settle_wanted", refresh.params | {"space_id": space.space_id}, vectors=space.table)
+    _settle(refresh, space)
     if not refresh.session.value("publication/has_leftovers", refresh.params):
         refresh.session.execute("publication/mark_converged", refresh.params | {"fingerprint": refresh.fingerprint})
+
+
+def _settle(refresh: Refresh, space: KnownSpace) -> None:
+    """Forget what wanted a vector again and has it."""
+    params = refresh.params | {"space_id": space.space_id}
+    refresh.session.execute("vectors/settle_wanted", params, vectors=space.table)
 
 
 def _suites(refresh: Refresh, space: KnownSpace) -> dict[str, int]:

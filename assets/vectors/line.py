@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -99,6 +100,9 @@ class Line:
         while True:
             async with self._drawing:
                 batch = None if self._stopped else await asyncio.to_thread(next, self.batches, None)
+                if batch is not None and math.isfinite(self.purse.allowed) and not self.purse.answered:
+                    await self._answer(endpoint, batch)  # The first alone: how does the endpoint count?
+                    continue
             if batch is None:
                 return
             await self._answer(endpoint, batch)

@@ -50,7 +50,7 @@ def refresh(
     else:
         for run in runs:
             show(run)
-    return max(run.exit_code for run in runs)
+    return max((run.exit_code for run in runs), default=0)
 
 
 ORDER = (

@@ -30,6 +30,11 @@ CROSS JOIN
                     SELECT 1 FROM quarantine AS q
                     WHERE q.document_id = d.document_id AND q.content_hash = d.content_hash
                 )
+                -- Agreed to before, and left over by a budget.
+                AND NOT EXISTS (
+                    SELECT 1 FROM postponed AS p
+                    WHERE p.document_id = d.document_id
+                )
             ) AS newcomers
         FROM documents AS d
         WHERE d.collection_id = c.collection_id AND d.vanished_at IS null

@@ -43,7 +43,7 @@ BEGIN
     EXECUTE format(
         'CREATE VIEW %1$I AS
          SELECT c.collection_id, c.text_id,
-                CASE WHEN v.text_id IS NULL AND f.text_id IS NULL THEN 1 ELSE 0 END AS missing,
+                CASE WHEN v.text_id IS NULL AND f.text_id IS NULL AND c.first_chunk_set > 0 THEN 1 ELSE 0 END AS missing,
                 vector_dims(v.embedding) AS dimensions,
                 %4$s(v.embedding)::float8 AS norm
          FROM candidate_texts AS c
@@ -97,6 +97,7 @@ BEGIN
         'CREATE INDEX %I ON %I USING hnsw (embedding %s)',
         'vectors_' || chosen.name || '_hnsw', 'vectors_' || chosen.name, chosen.storage || '_cosine_ops'
     );
+    UPDATE spaces AS s SET retired = 0 WHERE s.space_id = space;
     EXECUTE format('ANALYZE %I', 'vectors_' || chosen.name);
     ANALYZE texts, chunks, chunk_sets, heads, publishes;
     RETURN true;

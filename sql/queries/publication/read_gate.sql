@@ -68,7 +68,7 @@ SELECT
             )
     ) AS chunk_sets_without_pass,
     (
-        SELECT count(*) FROM texts_wanted AS w
+        SELECT count(*) FROM new_texts AS w
         WHERE
             NOT EXISTS (
                 SELECT 1 FROM {vectors} AS v
@@ -79,6 +79,12 @@ SELECT
                 WHERE f.text_id = w.text_id AND f.space_id = %(space_id)s
             )
     ) AS texts_without_vector,
+    (
+        SELECT count(DISTINCT p.document_id)
+        FROM pending AS p
+        INNER JOIN chunks AS k ON p.chunk_set_id = k.chunk_set_id
+        INNER JOIN text_failures AS f ON k.text_id = f.text_id AND f.space_id = %(space_id)s
+    ) AS documents_refused,
     (SELECT count(*) FROM new_texts) AS texts_wanted,
     (
         SELECT count(*) FROM new_texts AS w
