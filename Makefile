@@ -8,7 +8,7 @@ DEV_STAMP := .venv/.installed-dev
 # The lock is complete, so nothing is resolved (requirements/README.md).
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: demo test lint types unit bench chaos documents scorecard schema lock clean install install-dev
+.PHONY: model demo test lint types unit bench chaos documents scorecard schema lock clean install install-dev
 
 demo: $(STAMP)
 	@$(BIN)/suimon demo
@@ -59,6 +59,11 @@ SEEDS ?= 200
 JOBS ?= 1
 chaos: $(DEV_STAMP)
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED),--failpoints --seeds $(SEEDS) --jobs $(JOBS))
+
+# Random histories of edits, refreshes, failures, rollbacks and garbage collections against an in-memory model.
+STEPS ?= 3000
+model: $(DEV_STAMP)
+	SUIMON_MODEL_STEPS=$(STEPS) $(BIN)/python -m pytest -q tests/test_model.py
 
 # Real, damaged and hostile documents in one run of one collection, scored; they are not part of this repository:
 # FIXTURES names the folder with documents/manifest.jsonl.
