@@ -37,7 +37,7 @@ from resources.postgres import Database
 from tests.conftest import rows, write
 from tests.fakes.embedding_server import Answer, EmbeddingServer, serve
 
-STEPS = int(os.environ.get("SUIMON_MODEL_STEPS", "200"))
+STEPS = int(os.environ.get("SUIMON_MODEL_STEPS", "60"))
 STEPS_A_HISTORY = 20
 """Hypothesis begins with the simplest history, which proves little: several short ones find more than one long one."""
 URIS = ("a.txt", "b.txt", "c/d.txt", "水門.txt", "it's; DROP.txt")

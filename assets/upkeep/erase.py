@@ -28,6 +28,7 @@ BEYOND = (
     "the file in the source, which is left as it is and is not read again",
     "other collections, also where they hold the same file",
     "backups, replicas and archived WAL of the database",
+    "Postgres' own statistics, which hold samples of columns, until ANALYZE has passed over the tables",
     "dead rows, until VACUUM has passed over the tables and their pages are used again",
     "what the embedding endpoint logged when it was sent the text",
     "what readers copied, and the answers of search that they kept",

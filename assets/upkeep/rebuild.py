@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -17,8 +18,10 @@ RETIRED_SHARE = 0.2
 removed ones until VACUUM mends it, and after 5 % of churn VACUUM took longer than a new index (measured, 60,000 vectors
 of 384 dimensions)."""
 
-SWAPS = 12
-"""How often the exchange is tried; readers who hold the old index keep each from happening for five seconds."""
+SWAPS = 40
+PAUSE_SECONDS = 1.5
+"""How often, and how far apart, it is tried for 0.2 s to put the new index in the place of the old one: readers who
+come while it is tried wait for that long at most."""
 
 
 def rebuild_index(session: Session, space_id: int) -> bool:
@@ -67,6 +70,7 @@ def _swap(session: Session, space_id: int, counted: int) -> None:
         with suppress(psycopg.errors.LockNotAvailable):
             session.execute("upkeep/swap_spare_index", {"space_id": space_id, "counted": counted})
             return
+        time.sleep(PAUSE_SECONDS)  # A reader who came after our try goes first.
     raise TransientError(
         "Readers held the index for a minute, so that the new one could not take its place; searches go on as before, "
         "and the next `suimon sweep` tries again."

@@ -164,6 +164,7 @@ def _mend_heads(held: Held) -> list[Finding]:
 def _ask_for_vectors(held: Held, space: KnownSpace, *, faulty: bool) -> None:
     """Take faulty vectors away and note which published texts want one."""
     session = held.session
+    held.bench.collection(held.name)  # Nothing is taken away that could not be made again: nobody knows the endpoint.
     with held.writing():
         if faulty:
             session.execute("verify/delete_faulty_vectors", held.params, vectors=space.table)

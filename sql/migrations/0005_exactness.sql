@@ -88,7 +88,7 @@ CREATE TABLE erasures (
 CREATE INDEX erasures_by_uri ON erasures (collection, uri_hash);
 CREATE INDEX erasures_by_content ON erasures (collection, content_hash);
 COMMENT ON TABLE erasures IS
-'Marks of erased documents, as digests of uri and bytes alone: they keep the document out, and tell nothing of it.';
+'Marks of erased documents, as digests of uri and bytes alone: they keep the document out, and hold none of its text.';
 
 CREATE TABLE verifications (
     verification_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -122,6 +122,7 @@ ALTER TABLE publishes
 ADD COLUMN kind text NOT NULL DEFAULT 'refresh' CHECK (kind IN ('refresh', 'rollback')),
 ADD COLUMN restores integer,
 ADD COLUMN collected_at timestamptz;
+CREATE INDEX publishes_by_refresh ON publishes (refresh_id);
 COMMENT ON COLUMN publishes.restores IS 'The publish whose state a rollback brought back.';
 COMMENT ON COLUMN publishes.collected_at IS 'Since when the state of this publish cannot be brought back any more.';
 

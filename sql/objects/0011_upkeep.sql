@@ -99,15 +99,28 @@ kept_texts AS (
     SELECT w.text_id FROM wanted_texts AS w
 ),
 
-kept_documents AS (
+shown_documents AS (
     SELECT
         d.document_id,
         d.parent_id
     FROM documents AS d
     WHERE
         d.vanished_at IS NULL
-        OR EXISTS (SELECT 1 FROM heads AS h WHERE h.document_id = d.document_id)
-        OR EXISTS (SELECT 1 FROM changes AS c WHERE c.document_id = d.document_id AND c.kept)
+        OR d.document_id IN (SELECT h.document_id FROM heads AS h)
+    UNION
+    SELECT
+        d.document_id,
+        d.parent_id
+    FROM documents AS d
+    INNER JOIN changes AS c ON d.document_id = c.document_id
+    WHERE c.kept
+),
+
+kept_documents AS (
+    SELECT
+        s.document_id,
+        s.parent_id
+    FROM shown_documents AS s
     UNION
     SELECT
         mail.document_id,
@@ -171,7 +184,10 @@ BEGIN
     ] LOOP
         FOREACH uri IN ARRAY uris LOOP
             EXECUTE format(
-                'UPDATE %1$I SET %2$I = replace(%2$I::text, to_jsonb($1)::text, ''"(erased)"'')::jsonb
+                -- A key of that name is no uri: it is put aside meanwhile.
+                'UPDATE %1$I SET %2$I = replace(replace(replace(
+                     %2$I::text, to_jsonb($1)::text || '':'', chr(1)
+                 ), to_jsonb($1)::text, ''"(erased)"''), chr(1), to_jsonb($1)::text || '':'')::jsonb
                  WHERE strpos(%2$I::text, to_jsonb($1)::text) > 0',
                 place[1], place[2]
             ) USING uri;
@@ -232,7 +248,7 @@ $$;
 CREATE OR REPLACE FUNCTION swap_spare_index(space integer, counted bigint) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = {corpus}, {extension}, pg_temp
-SET lock_timeout = '5s'
+SET lock_timeout = '200ms'
 AS $$
 DECLARE
     chosen spaces;

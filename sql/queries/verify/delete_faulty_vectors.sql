@@ -9,7 +9,15 @@ WITH gone AS (
         <> 'vectors_unverifiable'
         AND CASE
             WHEN %(collection_id)s::integer IS null
-                THEN v.text_id NOT IN (SELECT u.text_id FROM used_texts AS u)
+                THEN
+                    v.text_id NOT IN (SELECT u.text_id FROM used_texts AS u)
+                    -- A publish that can be brought back may show it.
+                    AND NOT EXISTS (
+                        SELECT 1
+                        FROM chunks AS k
+                        INNER JOIN publish_changes AS c ON k.chunk_set_id = c.chunk_set_id
+                        WHERE k.text_id = v.text_id
+                    )
             ELSE v.text_id IN (
                 SELECT u.text_id FROM used_texts AS u
                 WHERE u.collection_id = %(collection_id)s::integer
