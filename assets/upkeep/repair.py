@@ -164,9 +164,9 @@ def _mend_heads(held: Held) -> list[Finding]:
 def _ask_for_vectors(held: Held, space: KnownSpace, *, faulty: bool) -> None:
     """Take faulty vectors away and note which published texts want one."""
     session = held.session
-    held.bench.collection(held.name)  # Nothing is taken away that could not be made again: nobody knows the endpoint.
     with held.writing():
         if faulty:
+            held.bench.collection(held.name)  # Where it is not declared, nobody knows who could make them again.
             session.execute("verify/delete_faulty_vectors", held.params, vectors=space.table)
         asked = session.execute("verify/want_texts", held.params, vectors=space.table)
         session.execute("verify/forget_passes", held.params, vectors=space.table)
