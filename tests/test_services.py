@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -41,8 +42,19 @@ def start(services: Services, name: str = "sleeper", code: str = SLEEPER) -> Ser
 
 def await_end(*processes: psutil.Process) -> list[psutil.Process]:
     """Wait for processes to end; returns those that did not."""
-    _, left = psutil.wait_procs(processes, timeout=PATIENCE)
-    return list(left)
+    deadline = time.monotonic() + PATIENCE
+    pause = threading.Event()
+    while (left := [process for process in processes if lives(process)]) and time.monotonic() < deadline:
+        pause.wait(0.05)
+    return left
+
+
+def lives(process: psutil.Process) -> bool:
+    """Say whether a process still runs: one that ended and that nobody has asked about, as an orphan's, does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def child_of(service: Service) -> psutil.Process:
@@ -134,12 +146,10 @@ def test_a_service_ends_by_itself_when_its_state_file_is_removed(services: Servi
 def test_a_service_that_ends_by_itself_takes_its_children_with_it(services: Services) -> None:
     family = family_of(start(services, code=PARENT))
     (services.folder / "run" / "sleeper.json").unlink()
-    left, _ = psutil.wait_procs(family[:2], timeout=PATIENCE)
-    orphans = psutil.wait_procs(family[2:], timeout=PATIENCE)[1]
-    for orphan in orphans:
+    left = await_end(*family)
+    for orphan in left:
         orphan.kill()
-    assert len(left) == 2
-    assert orphans == []
+    assert left == []
 
 
 def test_a_service_ends_by_itself_when_another_guard_takes_its_place(services: Services) -> None:
