@@ -116,7 +116,8 @@ def test_documents_are_up_to_date_or_waiting_or_quarantined(
 def test_a_budget_that_is_spent_is_told_with_what_waits(
     make_bench: Callable[..., Workbench], read: Read, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bench = make_bench(budget={"tokens_per_run": 20, "publish_finished": True})
+    small = {"max_tokens": 16, "min_tokens": 4}
+    bench = make_bench(budget={"tokens_per_run": 20, "publish_finished": True}, chunking=small)
     refresh(bench)
     row = read()["row"]
     assert row["unembedded"] == row["postponed"] > 0
