@@ -1,6 +1,6 @@
 """Every failpoint, interrupted in every way: the next run makes the table whole, and nothing stays behind.
 
-All four ways of dying with SUIMON_CHAOS=long; by default the worker's death (the model test raises at each).
+All four ways of dying with SUIMON_CHAOS=long; by default the worker's death (the model test raises at some).
 """
 
 from __future__ import annotations
