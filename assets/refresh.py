@@ -18,6 +18,7 @@ import psycopg
 
 from assets.documents.metadata import settings_digest
 from assets.lease import Lease, acquire
+from assets.readers import apply_readers
 from assets.recipes import chunk_recipe, parse_recipe
 from assets.settings import Collection
 from assets.upkeep.retry import mark_for_retry
@@ -199,6 +200,7 @@ def open_refresh(bench: Workbench, name: str, run_id: str) -> Iterator[Refresh]:
                         "rebuild": rebuild,
                     },
                 )
+            apply_readers(session, collection_id, settings, row["readers_digest"])
             if bench.retry and not opened["stages"]:
                 mark_for_retry(session, collection_id)
             fingerprint = _fingerprint(bench, name, parse_id, chunk_id)

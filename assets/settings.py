@@ -247,6 +247,22 @@ class Metadata(Settings):
         return value
 
 
+class DocumentReaders(Settings):
+    """A rule for some documents of a collection: who may read them instead."""
+
+    path: str | None = Field(None, min_length=1, description="Glob over the path below the source, as board/**.")
+    metadata: dict[str, str | int | float | bool] | None = Field(
+        None, min_length=1, description="Values that the document's metadata has, as {confidentiality: secret}."
+    )
+    readers: tuple[str, ...] = Field(description="Database roles that may read such documents.")
+
+    @model_validator(mode="after")
+    def _fits_something(self) -> DocumentReaders:
+        if self.path is None and self.metadata is None:
+            raise ValueError("a rule needs path, metadata or both")
+        return self
+
+
 class Collection(Settings):
     """A declared set of documents: what is refreshed, audited and published together."""
 
@@ -270,6 +286,13 @@ class Collection(Settings):
         description="Address that a citation points to. {uri} stands for the document's path below the source, {name}, "
         "{folder} and {stem} for parts of it, {page} for the first page of the passage; any metadata field may stand "
         "too. What is put in is percent-encoded.",
+    )
+    readers: tuple[str, ...] | None = Field(
+        None,
+        description="Database roles that may read the collection; without it every reader may, with [] nobody.",
+    )
+    document_readers: tuple[DocumentReaders, ...] = Field(
+        (), description="Rules for some documents; the first that fits decides, else the collection's readers."
     )
     schedule: str | None = Field("0 3 * * *", description="Cron expression of the nightly refresh; null for none.")
     timezone: str = Field("UTC", description="Time zone of the schedule, as in the IANA database.")

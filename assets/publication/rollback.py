@@ -86,6 +86,9 @@ def rollback(bench: Workbench, name: str, number: int, *, by: str, run_id: str) 
                 counts = _move(session, collection_id, name, number, run_id)
                 session.execute("publication/pin", {"collection_id": collection_id, "pinned_to": number, "by": by})
                 failpoints.reach("rollback.committing")
+            with session.transaction():  # After the flip: readers are back before the words are counted.
+                lease.confirm(session)
+                session.execute("publication/recount_terms", {"collection_id": collection_id})
         finally:
             lease.release()
     return counts

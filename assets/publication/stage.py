@@ -151,10 +151,13 @@ def _flip(refresh: Refresh, space: KnownSpace, suites: dict[str, int]) -> dict[s
         raise _NothingToMove
     failpoints.reach("publication.changes_written")
     counts = session.record("publication/count_changes", params)
+    counted = session.value("publication/count_terms", params)
     session.execute("publication/remove_heads", params)
     failpoints.reach("publication.heads_removed")
     session.execute("publication/move_heads", params)
     failpoints.reach("publication.heads_moved")
+    if not counted:
+        session.execute("publication/recount_terms", params)
     after = session.record("publication/count_heads", refresh.params)
     expected = before["heads"] + counts["added"] - counts["removed"]
     if after["heads"] != expected:

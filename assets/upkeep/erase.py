@@ -190,6 +190,7 @@ def _erase(session: Session, collection: str, uri: str, by: str) -> tuple[_Famil
     if not found:
         raise ConfigurationError(f"{uri!r} has just gone from {collection}; nothing was done.")
     family = _family(session, found[0]["document_id"])
+    session.execute("upkeep/forget_terms", family.params)
     removed: Counter[str] = Counter(heads=session.execute("upkeep/erase_heads", family.params))
     removed["publish_changes"] = session.execute("upkeep/erase_changes", family.params)
     removed["quarantine"] = session.execute("upkeep/erase_quarantine", family.params)

@@ -151,6 +151,7 @@ def _mend_heads(held: Held) -> list[Finding]:
         if extra and not doubtful:
             held.session.execute("verify/remove_extra_heads", held.params)
         held.session.execute("verify/restore_heads", held.params)
+        held.session.execute("publication/recount_terms", held.params)
         held.session.execute("refresh/mark_unconverged", held.params)
     if not doubtful:
         return []

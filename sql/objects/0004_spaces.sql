@@ -18,10 +18,23 @@ BEGIN
     FOREACH named IN ARRAY names LOOP
         EXECUTE format('DROP VIEW IF EXISTS {search}.%I', named);
         EXECUTE format(
+            -- CASE as in search.documents.
             'CREATE VIEW {search}.%I AS
-             SELECT h.collection, h.uri, replace(h.link, ''{{page}}'', coalesce(k.pages[1], 1)::text) AS link, h.title, k.heading_path, k.pages, k.ordinal,
-                    substr(t.text, k.body_start + 1) AS text, k.html, k.flags, h.metadata, v.embedding,
-                    p.published_at, p.number AS publish, p.run_id, h.document_id, k.span, k.lead, v.text_id
+             SELECT h.collection, h.uri, replace(h.link, ''{{page}}'', coalesce(k.pages[1], 1)::text) AS link, h.title,
+                    CASE WHEN h.audience_id > 0 THEN k.heading_path END AS heading_path,
+                    CASE WHEN h.audience_id > 0 THEN k.pages END AS pages,
+                    CASE WHEN h.audience_id > 0 THEN k.ordinal END AS ordinal,
+                    CASE WHEN h.audience_id > 0 THEN substr(t.text, k.body_start + 1) END AS text,
+                    CASE WHEN h.audience_id > 0 THEN k.html END AS html,
+                    CASE WHEN h.audience_id > 0 THEN k.flags END AS flags,
+                    h.metadata, v.embedding,
+                    CASE WHEN h.audience_id > 0 THEN p.published_at END AS published_at,
+                    CASE WHEN h.audience_id > 0 THEN p.number END AS publish,
+                    CASE WHEN h.audience_id > 0 THEN p.run_id END AS run_id,
+                    h.document_id,
+                    CASE WHEN h.audience_id > 0 THEN k.span END AS span,
+                    CASE WHEN h.audience_id > 0 THEN k.lead END AS lead,
+                    v.text_id
              FROM %I AS v
              INNER JOIN texts AS t ON v.text_id = t.text_id
              INNER JOIN chunks AS k ON v.text_id = k.text_id
@@ -38,6 +51,19 @@ BEGIN
         EXECUTE format('GRANT SELECT ON {search}.%I TO {reader}, {pipeline}', named);
     END LOOP;
     EXECUTE format('GRANT SELECT ON %I TO {view}', 'vectors_' || chosen.name);
+    EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', 'vectors_' || chosen.name);
+    EXECUTE format('DROP POLICY IF EXISTS of_the_pipeline ON %I', 'vectors_' || chosen.name);
+    EXECUTE format(
+        'CREATE POLICY of_the_pipeline ON %I TO {pipeline} USING (true) WITH CHECK (true)', 'vectors_' || chosen.name
+    );
+    EXECUTE format('DROP POLICY IF EXISTS of_the_caller ON %I', 'vectors_' || chosen.name);
+    -- The head policy holds inside. OFFSET keeps the planner from reading all chunks beforehand.
+    EXECUTE format(
+        'CREATE POLICY of_the_caller ON %1$I FOR SELECT TO {view} USING (EXISTS (
+             SELECT 1 FROM chunks AS k INNER JOIN heads AS h ON k.chunk_set_id = h.chunk_set_id
+             WHERE k.text_id = %1$I.text_id OFFSET 0
+         ))', 'vectors_' || chosen.name
+    );
     EXECUTE format('GRANT SELECT, INSERT, DELETE ON %I TO {pipeline}', 'vectors_' || chosen.name);
     EXECUTE format('DROP VIEW IF EXISTS %I', 'audited_vectors_' || chosen.name);
     EXECUTE format(

@@ -17,7 +17,8 @@ SELECT
     latest.link,
     latest.title,
     latest.metadata,
-    latest.publish_id
+    latest.publish_id,
+    a.audience_id
 FROM documents AS d
 INNER JOIN collections AS n ON d.collection_id = n.collection_id
 INNER JOIN LATERAL (
@@ -32,6 +33,7 @@ INNER JOIN LATERAL (
     ORDER BY c.publish_id DESC
     LIMIT 1
 ) AS latest ON true
+INNER JOIN LATERAL audience_of(d.collection_id, d.uri, latest.metadata) AS a ON true
 WHERE latest.chunk_set_id IS NOT null;
 
 -- A row a use of a chunk set: a document that shows it, or is about to.

@@ -1,7 +1,7 @@
 -- Purpose: the flip: readers see the new state from the commit on.
 -- Parameters: publish_id, collection_id, collection. Index: heads_pkey.
 INSERT INTO heads (
-    document_id, collection_id, collection, chunk_set_id, uri, link, title, metadata, publish_id
+    document_id, collection_id, collection, chunk_set_id, uri, link, title, metadata, publish_id, audience_id
 )
 SELECT
     c.document_id,
@@ -12,13 +12,16 @@ SELECT
     c.link,
     c.title,
     c.metadata,
-    c.publish_id
+    c.publish_id,
+    a.audience_id
 FROM publish_changes AS c
 INNER JOIN documents AS d ON c.document_id = d.document_id
+CROSS JOIN LATERAL audience_of(%(collection_id)s, d.uri, c.metadata) AS a
 WHERE c.publish_id = %(publish_id)s AND c.chunk_set_id IS NOT null
 ON CONFLICT (document_id) DO UPDATE SET
     chunk_set_id = excluded.chunk_set_id,
     link = excluded.link,
     title = excluded.title,
     metadata = excluded.metadata,
-    publish_id = excluded.publish_id
+    publish_id = excluded.publish_id,
+    audience_id = excluded.audience_id

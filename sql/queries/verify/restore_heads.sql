@@ -1,7 +1,7 @@
 -- Purpose: have each document of a collection show what the ledger says, as far as that is still there.
 -- Parameters: collection_id. Index: heads_pkey, see the view ledger_heads.
 INSERT INTO heads AS h (
-    document_id, collection_id, collection, chunk_set_id, uri, link, title, metadata, publish_id
+    document_id, collection_id, collection, chunk_set_id, uri, link, title, metadata, publish_id, audience_id
 )
 SELECT
     l.document_id,
@@ -12,7 +12,8 @@ SELECT
     l.link,
     l.title,
     l.metadata,
-    l.publish_id
+    l.publish_id,
+    l.audience_id
 FROM ledger_heads AS l
 INNER JOIN chunk_sets AS s ON l.chunk_set_id = s.chunk_set_id
 WHERE l.collection_id = %(collection_id)s
@@ -25,5 +26,6 @@ ON CONFLICT (document_id) DO UPDATE
         link = excluded.link,
         title = excluded.title,
         metadata = excluded.metadata,
-        publish_id = excluded.publish_id
+        publish_id = excluded.publish_id,
+        audience_id = excluded.audience_id
     WHERE to_jsonb(h) <> to_jsonb(excluded)

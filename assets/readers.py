@@ -1,0 +1,62 @@
+"""Who may read what: the declared rules of a collection, and how they come into force.
+
+A rule belongs to a collection, not to a publish: it holds from the moment at which it was applied, for what is published
+then and later, and a rollback brings no reader back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from fsspec.utils import glob_translate
+
+from assets.settings import Collection, DocumentReaders
+from resources.postgres import Session
+
+
+def uri_pattern(glob: str) -> str:
+    r"""Return a glob as a regular expression of Postgres.
+
+    Args:
+        glob: over the path below a source; `**` spans folders.
+    """
+    # Python's own marks around the whole are written the way of Postgres, where a dot matches a line's end anyway.
+    return "^(?:" + glob_translate(glob).removeprefix("(?s:").removesuffix(r")\Z") + ")$"
+
+
+def _rule(rule: DocumentReaders) -> dict[str, Any]:
+    return {
+        **({"pattern": uri_pattern(rule.path)} if rule.path is not None else {}),
+        **({"contains": rule.metadata} if rule.metadata is not None else {}),
+        "readers": list(rule.readers),
+    }
+
+
+def rules_of(settings: Collection) -> list[dict[str, Any]]:
+    """Return the rules of a collection in the order in which they are asked; the last fits every document."""
+    last = {} if settings.readers is None else {"readers": list(settings.readers)}
+    return [*map(_rule, settings.document_readers), last]
+
+
+def apply_readers(session: Session, collection_id: int, settings: Collection, applied: str | None) -> int | None:
+    """Bring the declared rules into force, if they are not; says how many documents changed their readers.
+
+    Args:
+        session: of the pipeline role.
+        collection_id: which collection.
+        settings: as declared.
+        applied: digest of the rules in force.
+
+    Returns:
+        None where the declared rules are in force already.
+    """
+    types = {name: field.type for name, field in settings.metadata.fields.items()} if settings.metadata else {}
+    rules = json.dumps(rules_of(settings), sort_keys=True)
+    declared = json.dumps(types, sort_keys=True)
+    digest = hashlib.sha256(f"{rules} {declared}".encode()).hexdigest()
+    if digest == applied:
+        return None
+    params = {"collection_id": collection_id, "rules": rules, "digest": digest, "types": declared}
+    return int(session.value("refresh/declare_readers", params))

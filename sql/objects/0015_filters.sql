@@ -1,0 +1,245 @@
+-- Purpose: the grammar of filters. A filter is a jsonb object; it becomes a jsonpath and its variables, which are bound
+-- like any value, and, where its outermost conditions allow it, values for the indexes on heads. Nothing that a caller
+-- wrote becomes SQL.
+--
+--   {{"department": "ops", "year": {{"gte": 2024, "lt": 2026}}}}             every key has to hold
+--   {{"collection": ["handbook", "notices"]}}                              one of
+--   {{"or": [{{"uri": {{"prefix": "minutes/"}}}}, {{"not": {{"kind": "draft"}}}}]}}
+
+DROP TYPE IF EXISTS head_filter CASCADE;
+CREATE TYPE head_filter AS (
+    collections text[],
+    uri_prefix text,
+    contains jsonb,
+    path jsonpath,
+    variables jsonb,
+    of_rows text[]
+);
+COMMENT ON TYPE head_filter IS
+'A filter, ready to be bound: what indexes can find, and for all the rest a jsonpath over the metadata with its variables;
+of_rows names the variables that each row has to give.';
+
+-- What a field of a filter is: its type, and how a jsonpath gets at it. Null where nobody knows the field.
+CREATE OR REPLACE FUNCTION filter_field(written text, types jsonb) RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+SELECT CASE
+    WHEN written IN ('collection', 'uri', 'title', 'language') THEN ARRAY[written, 'string', '$' || written]
+    WHEN written = 'publish' THEN ARRAY[written, 'integer', '$publish']
+    WHEN written = 'published_at' THEN ARRAY[written, 'moment', '$published_at']
+    WHEN types ? regexp_replace(written, '^metadata\.', '')
+        THEN ARRAY[
+            regexp_replace(written, '^metadata\.', ''),
+            types ->> regexp_replace(written, '^metadata\.', ''),
+            '$.' || to_jsonb(regexp_replace(written, '^metadata\.', ''))::text
+        ]
+END
+$$;
+
+-- A value of a filter in the form in which the field is stored, so that text compares as the thing itself.
+CREATE OR REPLACE FUNCTION filter_value(field text, type text, value jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+AS $$
+DECLARE
+    given text := jsonb_typeof(value);
+    wanted text := CASE
+        WHEN type IN ('integer', 'number') THEN 'number'
+        WHEN type = 'boolean' THEN 'boolean'
+        ELSE 'string'
+    END;
+BEGIN
+    IF given = 'null' OR type = 'any' THEN
+        RETURN value;
+    ELSIF given <> wanted THEN
+        RAISE EXCEPTION 'filter: % is of type %, and cannot be compared with %', field, type, value
+            USING ERRCODE = 'invalid_parameter_value',
+                HINT = format('Give a JSON %s.', wanted);
+    END IF;
+    BEGIN
+        RETURN CASE
+            WHEN type = 'date' THEN to_jsonb(((value #>> '{{}}')::date)::text)
+            WHEN type = 'moment' THEN to_jsonb(moment_text((value #>> '{{}}')::timestamptz))
+            WHEN type = 'datetime' AND value #>> '{{}}' ~ '(Z|[+-]\d\d:?\d\d)$'
+                THEN to_jsonb(to_char((value #>> '{{}}')::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS+00:00'))
+            ELSE value
+        END;
+    EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow THEN
+        RAISE EXCEPTION 'filter: % is no date, which % wants', value, field
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Write it as "2026-04-01".';
+    END;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION moment_text(moment timestamptz) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$ SELECT to_char(moment AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') $$;
+
+-- One condition as a piece of jsonpath; its value goes into the variables.
+CREATE OR REPLACE FUNCTION filter_condition(
+    field text[], operator text, value jsonb, INOUT variables jsonb, OUT piece text
+)
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+AS $$
+DECLARE
+    name text := 'v' || (SELECT count(*) FROM jsonb_object_keys(variables));
+    bound jsonb;
+BEGIN
+    IF operator = 'in' THEN
+        IF jsonb_typeof(value) <> 'array' THEN
+            RAISE EXCEPTION 'filter: "in" of % wants a list', field[1]
+                USING ERRCODE = 'invalid_parameter_value', HINT = 'Write {{"in": ["a", "b"]}}, or just ["a", "b"].';
+        END IF;
+        SELECT coalesce(jsonb_agg(filter_value(field[1], field[2], v.item)), '[]') INTO bound
+        FROM jsonb_array_elements(value) AS v (item);
+        piece := format('(%s == $%s[*])', field[3], name);
+    ELSIF operator = 'exists' THEN
+        IF jsonb_typeof(value) <> 'boolean' THEN
+            RAISE EXCEPTION 'filter: "exists" of % is true or false', field[1]
+                USING ERRCODE = 'invalid_parameter_value', HINT = 'Write {{"exists": true}}.';
+        END IF;
+        piece := format('%s(exists(%s ? (@ != null)))', CASE WHEN value = 'true' THEN '' ELSE '!' END, field[3]);
+        RETURN;
+    ELSIF jsonb_typeof(value) IN ('array', 'object') THEN
+        RAISE EXCEPTION 'filter: "%" of % wants one value', operator, field[1]
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'A list belongs to "in".';
+    ELSIF value = 'null' AND operator IN ('eq', 'ne') THEN
+        piece := format('%s(exists(%s ? (@ != null)))', CASE operator WHEN 'eq' THEN '!' ELSE '' END, field[3]);
+        RETURN;
+    ELSIF operator = 'prefix' AND (field[2] NOT IN ('string', 'strings', 'any') OR jsonb_typeof(value) <> 'string') THEN
+        RAISE EXCEPTION 'filter: "prefix" is for text, and % is of type %', field[1], field[2]
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Use gte, gt, lte and lt for ranges.';
+    ELSE
+        bound := filter_value(field[1], field[2], value);
+        piece := CASE operator
+            WHEN 'eq' THEN format('(%s == $%s)', field[3], name)
+            WHEN 'ne' THEN format('(!(%s == $%s))', field[3], name)
+            WHEN 'gt' THEN format('(%s > $%s)', field[3], name)
+            WHEN 'gte' THEN format('(%s >= $%s)', field[3], name)
+            WHEN 'lt' THEN format('(%s < $%s)', field[3], name)
+            WHEN 'lte' THEN format('(%s <= $%s)', field[3], name)
+            WHEN 'prefix' THEN format('(%s starts with $%s)', field[3], name)
+        END;
+        IF piece IS NULL THEN
+            RAISE EXCEPTION 'filter: "%" of % is no operator', operator, field[1]
+                USING ERRCODE = 'invalid_parameter_value',
+                    HINT = 'Operators are eq, ne, in, gt, gte, lt, lte, prefix, exists.';
+        END IF;
+    END IF;
+    variables := variables || jsonb_build_object(name, bound);
+END
+$$;
+
+-- A filter as jsonpath. The depth is bounded, since each level is a call.
+CREATE OR REPLACE FUNCTION filter_path(filter jsonb, types jsonb, depth integer, INOUT variables jsonb, OUT path text)
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+AS $$
+DECLARE
+    pieces text[] := '{{}}';
+    inner_pieces text[];
+    entry record;
+    condition record;
+    member jsonb;
+    field text[];
+BEGIN
+    IF jsonb_typeof(filter) IS DISTINCT FROM 'object' THEN
+        RAISE EXCEPTION 'filter: % is no filter', coalesce(jsonb_typeof(filter), 'null')
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'A filter is a JSON object, as {{"collection": "handbook"}}.';
+    ELSIF depth > 20 OR (SELECT count(*) FROM jsonb_object_keys(variables)) > 2000 THEN
+        RAISE EXCEPTION 'filter: it is nested too deeply, or too large'
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'At most 20 levels and 2,000 conditions; put values into "in".';
+    END IF;
+    FOR entry IN SELECT e.key, e.value FROM jsonb_each(filter) AS e LOOP
+        IF entry.key IN ('and', 'or') THEN
+            IF jsonb_typeof(entry.value) <> 'array' OR jsonb_array_length(entry.value) = 0 THEN
+                RAISE EXCEPTION 'filter: "%" wants a list of filters', entry.key
+                    USING ERRCODE = 'invalid_parameter_value',
+                        HINT = format('Write {{"%s": [{{...}}, {{...}}]}}; a metadata field of that name is metadata.%s.',
+                            entry.key, entry.key);
+            END IF;
+            inner_pieces := '{{}}';
+            FOR member IN SELECT m.value FROM jsonb_array_elements(entry.value) AS m LOOP
+                SELECT f.variables, f.path INTO variables, path FROM filter_path(member, types, depth + 1, variables) AS f;
+                inner_pieces := inner_pieces || path;
+            END LOOP;
+            pieces := pieces || ('(' || array_to_string(inner_pieces, CASE entry.key WHEN 'and' THEN ' && ' ELSE ' || ' END) || ')');
+        ELSIF entry.key = 'not' THEN
+            SELECT f.variables, f.path INTO variables, path FROM filter_path(entry.value, types, depth + 1, variables) AS f;
+            pieces := pieces || ('(!' || path || ')');
+        ELSE
+            field := filter_field(entry.key, types);
+            IF field IS NULL THEN
+                RAISE EXCEPTION 'filter: "%" is no field that is known here', entry.key
+                    USING ERRCODE = 'invalid_parameter_value',
+                        HINT = 'Fields are collection, uri, title, language, publish, published_at, and in the metadata: '
+                            || coalesce((SELECT string_agg(k, ', ' ORDER BY k) FROM jsonb_object_keys(types) AS k), 'none') || '.';
+            END IF;
+            FOR condition IN
+                SELECT c.key, c.value FROM jsonb_each(CASE jsonb_typeof(entry.value)
+                    WHEN 'object' THEN entry.value
+                    WHEN 'array' THEN jsonb_build_object('in', entry.value)
+                    ELSE jsonb_build_object('eq', entry.value)
+                END) AS c
+            LOOP
+                SELECT f.variables, f.piece INTO variables, path
+                FROM filter_condition(field, condition.key, condition.value, variables) AS f;
+                pieces := pieces || path;
+            END LOOP;
+        END IF;
+    END LOOP;
+    path := CASE WHEN cardinality(pieces) = 0 THEN '(1 == 1)' ELSE '(' || array_to_string(pieces, ' && ') || ')' END;
+END
+$$;
+
+-- A filter, checked against the fields that are known and made ready to be bound.
+CREATE OR REPLACE FUNCTION compiled_filter(filter jsonb, types jsonb) RETURNS head_filter
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+AS $$
+DECLARE
+    made head_filter;
+    left_over jsonb := filter;
+    compiled record;
+    entry record;
+    field text[];
+BEGIN
+    IF filter IS NULL OR filter = '{{}}' THEN
+        RETURN made;
+    END IF;
+    SELECT f.path, f.variables INTO compiled FROM filter_path(filter, types, 0, '{{}}') AS f;
+    -- What stands outermost and is plain enough is found through an index, and need not be asked again.
+    FOR entry IN SELECT e.key, e.value, jsonb_typeof(e.value) AS kind FROM jsonb_each(filter) AS e LOOP
+        CONTINUE WHEN entry.key IN ('and', 'or', 'not');
+        field := filter_field(entry.key, types);
+        IF field[1] = 'collection' AND field[3] = '$collection' AND entry.kind IN ('string', 'array')
+            AND NOT jsonb_path_exists(entry.value, '$[*] ? (@ == null)')
+        THEN
+            made.collections := ARRAY(
+                SELECT v.item
+                FROM jsonb_array_elements_text(CASE entry.kind WHEN 'array' THEN entry.value
+                    ELSE jsonb_build_array(entry.value) END) AS v (item)
+            );
+            left_over := left_over - entry.key;
+        ELSIF field[3] = '$uri' AND entry.kind = 'object' AND jsonb_typeof(entry.value -> 'prefix') = 'string' THEN
+            made.uri_prefix := entry.value ->> 'prefix';
+            left_over := left_over - (CASE WHEN entry.value - 'prefix' = '{{}}' THEN entry.key ELSE '' END);
+        ELSIF field[3] LIKE '$.%' AND field[2] <> 'any' AND entry.kind IN ('string', 'number', 'boolean')
+            AND NOT coalesce(made.contains ? field[1], false)
+        THEN
+            made.contains := coalesce(made.contains, '{{}}') || jsonb_build_object(
+                field[1],
+                CASE WHEN field[2] = 'strings' THEN jsonb_build_array(entry.value)
+                    ELSE filter_value(field[1], field[2], entry.value) END
+            );
+            left_over := left_over - entry.key;
+        END IF;
+    END LOOP;
+    IF left_over <> '{{}}' THEN
+        SELECT f.path::jsonpath, f.variables INTO made.path, made.variables
+        FROM filter_path(left_over, types, 0, '{{}}') AS f;
+        made.of_rows := ARRAY(
+            SELECT DISTINCT m.found[1]
+            FROM regexp_matches(made.path::text, '\$"(collection|uri|title|language|publish|published_at)"', 'g') AS m (found)
+        );
+    END IF;
+    RETURN made;
+END
+$$;

@@ -1,0 +1,517 @@
+-- Purpose: the search functions. One function does the work: it checks what it is given, finds candidates through the
+-- vector index and through the terms, scores them, and gives k rows whenever k rows match: it counts what it found, and
+-- searches exactly where the index gave too few. Readers call three thin functions around it.
+-- Statements are made for the space's table and for the parts of the filter that are there; what a caller gave is bound.
+
+DO $$
+DECLARE
+    ours regprocedure;
+BEGIN
+    FOR ours IN
+        SELECT p.oid FROM pg_proc AS p
+        WHERE p.pronamespace = to_regnamespace('{search}')
+    LOOP
+        EXECUTE format('DROP FUNCTION %s', ours);
+    END LOOP;
+END
+$$;
+DROP FUNCTION IF EXISTS search_passages(text, vector, text, integer, jsonb, integer, boolean);
+DROP TYPE IF EXISTS {search}.passage;
+DROP TYPE IF EXISTS search_plan CASCADE;
+DROP TYPE IF EXISTS asked_terms CASCADE;
+CREATE TYPE search_plan AS (
+    space spaces,
+    vectors text,
+    audiences integer[],
+    filter head_filter,
+    bounded boolean,
+    filtered boolean,
+    condition text
+);
+COMMENT ON TYPE search_plan IS
+'Where to look: the space and its table, the audiences that the caller belongs to and the filter leaves, whether these
+are fewer than all, whether there is more to the filter, and both as a condition on a head h.';
+CREATE TYPE asked_terms AS (
+    queries tsquery[],
+    weights double precision[],
+    chunks bigint[],
+    average double precision,
+    highest double precision
+);
+COMMENT ON TYPE asked_terms IS
+'The terms of a question, the rarest first: what each weighs and in how many chunks it occurs; how long a chunk is on
+average, and the score that none can exceed.';
+CREATE TYPE {search}.passage AS (
+    rank integer,
+    collection text,
+    uri text,
+    link text,
+    title text,
+    heading_path text[],
+    pages integer[],
+    ordinal integer,
+    text text,
+    score double precision,
+    semantic_score double precision,
+    semantic_rank integer,
+    lexical_score double precision,
+    lexical_rank integer,
+    copies bigint,
+    text_before text[],
+    text_after text[],
+    metadata jsonb,
+    html text,
+    flags text[],
+    published_at timestamptz,
+    publish integer,
+    run_id text,
+    document_id bigint,
+    text_id bigint,
+    span int4range,
+    lead integer,
+    explanation jsonb
+);
+GRANT USAGE ON TYPE {search}.passage TO {reader}, {pipeline};
+
+-- How often a lexeme occurs in a text, from ts_rank of a question of that lexeme alone, which is
+-- w * (1 + 1/4 + 1/9 + ... + 1/n^2) / 1.64493406685 with w = 0.1 (calc_rank_or in PostgreSQL's tsrank.c). The sum up to
+-- n is pi^2/6 - 1/(n + 1/2), closely. Four times faster than to unnest the tsvector.
+CREATE OR REPLACE FUNCTION occurrences(rank real) RETURNS double precision
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+SELECT CASE
+    WHEN rank <= 0 THEN 0
+    ELSE round(1 / greatest(1.64493406685 * (1 - rank::double precision * 10), 0.001) - 0.5)
+END
+$$;
+
+-- A term as a tsquery.
+CREATE OR REPLACE FUNCTION term_query(term text, prefix boolean) RETURNS tsquery
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+SELECT (
+    '''' || replace(replace(term, '\', '\\'), '''', '''''') || '''' || CASE WHEN prefix THEN ':*' ELSE '' END
+)::tsquery
+$$;
+
+-- The part of WHERE that a filter and the caller's rights ask of a head h; its parameters are $2 to $6. Fixed text.
+CREATE OR REPLACE FUNCTION head_condition(wanted head_filter, bounded boolean) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+SELECT concat_ws(
+    ' AND ',
+    'true',
+    CASE WHEN bounded THEN 'h.audience_id = ANY($2)' END,
+    CASE WHEN wanted.uri_prefix IS NOT NULL THEN 'h.uri ^@ $3' END,
+    CASE WHEN wanted.contains IS NOT NULL THEN 'h.metadata @> $4' END,
+    CASE WHEN wanted.path IS NOT NULL THEN
+        'jsonb_path_match(h.metadata, $5, $6'
+        || CASE WHEN 'collection' = ANY(wanted.of_rows) THEN ' || jsonb_build_object(''collection'', h.collection)' ELSE '' END
+        || CASE WHEN 'uri' = ANY(wanted.of_rows) THEN ' || jsonb_build_object(''uri'', h.uri)' ELSE '' END
+        || CASE WHEN 'title' = ANY(wanted.of_rows) THEN ' || jsonb_build_object(''title'', h.title)' ELSE '' END
+        || CASE WHEN 'language' = ANY(wanted.of_rows) THEN ' || jsonb_build_object(''language'', (
+            SELECT e.language FROM chunk_sets AS s INNER JOIN elements AS e ON s.elements_id = e.elements_id
+            WHERE s.chunk_set_id = h.chunk_set_id))' ELSE '' END
+        || CASE WHEN wanted.of_rows && ARRAY['publish', 'published_at'] THEN ' || (
+            SELECT jsonb_build_object(''publish'', p.number, ''published_at'', moment_text(p.published_at))
+            FROM publishes AS p WHERE p.publish_id = h.publish_id)' ELSE '' END
+        || ', true)'
+    END
+)
+$$;
+
+-- The passages from so many before to so many after the one in s, as a piece of a statement. Fixed text and integers.
+CREATE OR REPLACE FUNCTION texts_around(first integer, last integer) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+SELECT CASE WHEN first > last THEN 'null::text[]' ELSE format(
+    '(SELECT array_agg(substr(x.text, k.body_start + 1) ORDER BY k.ordinal)
+      FROM chunks AS k INNER JOIN texts AS x ON k.text_id = x.text_id
+      WHERE k.chunk_set_id = s.chunk_set_id AND k.ordinal BETWEEN s.ordinal + %s AND s.ordinal + %s)', first, last
+) END
+$$;
+
+-- Refuse what cannot be searched, in a sentence.
+CREATE OR REPLACE FUNCTION checked_space(space text, question vector, words text, k integer, neighbours integer)
+RETURNS spaces
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    chosen spaces;
+BEGIN
+    SELECT s.* INTO chosen FROM spaces AS s WHERE s.name = space;
+    IF chosen.name IS NULL THEN
+        RAISE EXCEPTION 'there is no space %', coalesce(quote_literal(space), 'null') USING
+            ERRCODE = 'invalid_parameter_value',
+            HINT = 'search.spaces lists them: ' || coalesce((SELECT string_agg(s.name, ', ' ORDER BY s.name) FROM spaces AS s), 'none yet') || '.';
+    ELSIF question IS NOT NULL AND vector_dims(question) <> chosen.dimensions THEN
+        RAISE EXCEPTION 'the vector has % dimensions, and space % has %', vector_dims(question), chosen.name, chosen.dimensions
+            USING ERRCODE = 'invalid_parameter_value',
+                HINT = format('Embed the question with model %s.', chosen.query_model);
+    ELSIF question IS NOT NULL AND vector_norm(question) = 0 THEN
+        RAISE EXCEPTION 'the vector is zero, and has no direction' USING ERRCODE = 'invalid_parameter_value',
+            HINT = format('Embed the question with model %s.', chosen.query_model);
+    ELSIF k IS NULL OR k NOT BETWEEN 1 AND 1000 THEN
+        RAISE EXCEPTION 'k is %, and may be 1 to 1000', coalesce(k::text, 'null') USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'k is how many passages come back at most.';
+    ELSIF neighbours IS NULL OR neighbours NOT BETWEEN 0 AND 10 THEN
+        RAISE EXCEPTION 'neighbours is %, and may be 0 to 10', coalesce(neighbours::text, 'null')
+            USING ERRCODE = 'invalid_parameter_value',
+                HINT = 'It is how many passages before and after each one come along.';
+    ELSIF question IS NULL AND words IS NULL THEN
+        RAISE EXCEPTION 'nothing is asked for' USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Neither the vector nor the words may be null.';
+    END IF;
+    RETURN chosen;
+END
+$$;
+
+-- The metadata fields that a filter may name: those of the collections of which the caller sees something. A field that
+-- two of them declare with different types is compared as it is.
+CREATE OR REPLACE FUNCTION visible_fields(audiences integer[]) RETURNS jsonb
+LANGUAGE sql STABLE
+AS $$
+SELECT '{{"name": "string", "folder": "string", "format": "string", "parent": "string"}}'::jsonb
+    || coalesce(jsonb_object_agg(f.name, f.type), '{{}}')
+FROM (
+    SELECT t.key AS name, CASE WHEN count(DISTINCT t.value) = 1 THEN min(t.value) ELSE 'any' END AS type
+    FROM collections AS c
+    CROSS JOIN LATERAL jsonb_each_text(c.metadata_types) AS t
+    WHERE c.collection_id IN (SELECT a.collection_id FROM audiences AS a WHERE a.audience_id = ANY(visible_fields.audiences))
+    GROUP BY t.key
+) AS f
+$$;
+
+CREATE OR REPLACE FUNCTION planned_search(space spaces, filter jsonb) RETURNS search_plan
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    plan search_plan;
+    wanted head_filter;
+BEGIN
+    plan.space := space;
+    plan.vectors := 'vectors_' || space.name;
+    plan.audiences := visible_audiences();
+    wanted := compiled_filter(filter, visible_fields(plan.audiences));
+    IF wanted.collections IS NOT NULL THEN
+        plan.audiences := ARRAY(
+            SELECT a.audience_id FROM audiences AS a
+            INNER JOIN collections AS c ON a.collection_id = c.collection_id
+            WHERE a.audience_id = ANY(plan.audiences) AND c.name = ANY(wanted.collections)
+        );
+    END IF;
+    plan.filter := wanted;
+    plan.bounded := EXISTS (SELECT 1 FROM audiences AS a WHERE a.audience_id <> ALL(plan.audiences));
+    plan.filtered := num_nonnulls(wanted.uri_prefix, wanted.contains, wanted.path) > 0;
+    plan.condition := head_condition(wanted, plan.bounded);
+    RETURN plan;
+END
+$$;
+
+-- How many places match, up to a bound. From what is counted, where that tells.
+CREATE OR REPLACE FUNCTION count_matching(plan search_plan, bound integer) RETURNS bigint
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    counted bigint;
+BEGIN
+    SELECT coalesce(sum(s.chunks), 0) INTO counted FROM audience_sizes AS s WHERE s.audience_id = ANY(plan.audiences);
+    IF NOT plan.filtered OR counted = 0 THEN
+        RETURN least(counted, bound);
+    END IF;
+    EXECUTE format(
+        'SELECT count(*) FROM (
+            SELECT 1 FROM heads AS h INNER JOIN chunks AS k ON h.chunk_set_id = k.chunk_set_id WHERE %s LIMIT %s
+        ) AS found', plan.condition, bound
+    ) INTO counted
+    USING null, plan.audiences, (plan.filter).uri_prefix, (plan.filter).contains, (plan.filter).path, (plan.filter).variables;
+    RETURN counted;
+END
+$$;
+
+-- The texts nearest to a question among those that match, as many as wanted if there are; how they were found.
+-- The index is asked for some more than wanted, and what it gives is filtered. Where that leaves fewer than needed, all
+-- that matches is sorted exactly, if it is not too much; else the index goes on for a while before that is done.
+CREATE OR REPLACE FUNCTION nearest(
+    plan search_plan, question vector, wanted integer, needed integer, OUT text_ids bigint[], OUT served text
+)
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    few CONSTANT integer := 2000;
+    many CONSTANT integer := 20000;
+    ef_search CONSTANT text := current_setting('hnsw.ef_search');
+    iterative CONSTANT text := current_setting('hnsw.iterative_scan');
+    asked CONSTANT integer := CASE WHEN plan.bounded OR plan.filtered THEN greatest(200, wanted) ELSE wanted + 10 END;
+    distance CONSTANT text := format('v.embedding <=> $1::%s', (plan.space).storage);
+    matches CONSTANT text := format(
+        '(SELECT 1 FROM chunks AS k INNER JOIN heads AS h ON k.chunk_set_id = h.chunk_set_id
+          WHERE k.text_id = v.text_id AND %s LIMIT 1)', plan.condition
+    );
+    matching bigint;
+BEGIN
+    IF plan.bounded AND count_matching(plan, few) < few THEN
+        matching := 0;
+    ELSE
+        PERFORM set_config('hnsw.ef_search', least(1000, greatest(100, asked))::text, true);
+        EXECUTE format(
+            'SELECT array_agg(f.text_id) FROM (
+                SELECT v.text_id FROM (
+                    SELECT v.text_id, %1$s AS distance FROM %2$I AS v ORDER BY %1$s LIMIT %3$s
+                ) AS v CROSS JOIN LATERAL %4$s AS m ORDER BY v.distance LIMIT %5$s
+            ) AS f', distance, plan.vectors, asked, matches, wanted
+        ) INTO text_ids
+        USING question, plan.audiences, (plan.filter).uri_prefix, (plan.filter).contains, (plan.filter).path,
+            (plan.filter).variables;
+        PERFORM set_config('hnsw.ef_search', ef_search, true);
+        served := 'index';
+        IF coalesce(cardinality(text_ids), 0) >= needed THEN
+            RETURN;
+        END IF;
+        matching := count_matching(plan, many + 1);
+    END IF;
+    IF matching > many THEN
+        PERFORM set_config('hnsw.ef_search', '200', true);
+        PERFORM set_config('hnsw.iterative_scan', 'strict_order', true);
+        EXECUTE format(
+            'SELECT array_agg(f.text_id) FROM (
+                SELECT v.text_id FROM %2$I AS v WHERE EXISTS %3$s ORDER BY %1$s LIMIT %4$s
+            ) AS f', distance, plan.vectors, replace(matches, 'LIMIT 1', 'OFFSET 0'), wanted
+        ) INTO text_ids
+        USING question, plan.audiences, (plan.filter).uri_prefix, (plan.filter).contains, (plan.filter).path,
+            (plan.filter).variables;
+        PERFORM set_config('hnsw.ef_search', ef_search, true);
+        PERFORM set_config('hnsw.iterative_scan', iterative, true);
+        served := 'index, iterative scan';
+        IF coalesce(cardinality(text_ids), 0) >= needed THEN
+            RETURN;
+        END IF;
+    END IF;
+    EXECUTE format(
+        'SELECT array_agg(f.text_id) FROM (
+            SELECT v.text_id FROM (
+                SELECT DISTINCT k.text_id FROM heads AS h INNER JOIN chunks AS k ON h.chunk_set_id = k.chunk_set_id WHERE %3$s
+            ) AS m INNER JOIN %2$I AS v ON m.text_id = v.text_id ORDER BY (%1$s) + 0, v.text_id LIMIT %4$s
+        ) AS f', distance, plan.vectors, plan.condition, wanted
+    ) INTO text_ids
+    USING question, plan.audiences, (plan.filter).uri_prefix, (plan.filter).contains, (plan.filter).path,
+        (plan.filter).variables;
+    served := 'exact';
+END
+$$;
+
+-- The terms of a question and what they weigh among what the caller sees: BM25's idf, always above zero.
+CREATE OR REPLACE FUNCTION asked_terms(words text, audiences integer[]) RETURNS asked_terms
+LANGUAGE sql STABLE
+AS $$
+SELECT
+    coalesce(array_agg(q.query ORDER BY q.chunks, q.term), '{{}}'),
+    coalesce(array_agg(q.idf ORDER BY q.chunks, q.term), '{{}}'),
+    coalesce(array_agg(q.chunks ORDER BY q.chunks, q.term), '{{}}'),
+    greatest(max(q.average), 1),
+    greatest(sum(q.idf) * 2.2, 1e-9)
+FROM (
+    SELECT
+        t.term,
+        term_query(t.term, t.prefix) AS query,
+        f.chunks,
+        ln(1 + (greatest(n.chunks, f.chunks) - f.chunks + 0.5) / (f.chunks + 0.5))::double precision AS idf,
+        n.average
+    FROM question_terms(asked_terms.words) AS t
+    CROSS JOIN LATERAL (
+        SELECT coalesce(CASE
+            WHEN t.prefix THEN (
+                SELECT sum(c.chunks) FROM term_counts AS c
+                WHERE c.term ^@ t.term AND c.audience_id = ANY(asked_terms.audiences)
+            )
+            ELSE (
+                SELECT sum(c.chunks) FROM term_counts AS c
+                WHERE c.term = t.term AND c.audience_id = ANY(asked_terms.audiences)
+            )
+        END, 0)::bigint AS chunks
+    ) AS f
+    CROSS JOIN (
+        SELECT coalesce(sum(s.chunks), 0) AS chunks, sum(s.terms)::double precision / nullif(sum(s.chunks), 0) AS average
+        FROM audience_sizes AS s
+        WHERE s.audience_id = ANY(asked_terms.audiences)
+    ) AS n
+) AS q
+$$;
+
+-- Texts that hold the rarest terms of a question: as many terms as bring at most so many texts, and one at least. All
+-- terms, where the rare ones match fewer texts than are wanted.
+CREATE OR REPLACE FUNCTION worded(
+    plan search_plan, asked asked_terms, bound integer, wanted integer, OUT text_ids bigint[], OUT used integer
+)
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    reached bigint := 0;
+    terms CONSTANT integer := cardinality(asked.queries);
+    statement CONSTANT text := format(
+        'SELECT array_agg(v.text_id) FROM (SELECT t.text_id FROM texts AS t WHERE t.lexemes @@ $7) AS v
+         WHERE EXISTS (SELECT 1 FROM chunks AS k INNER JOIN heads AS h ON k.chunk_set_id = h.chunk_set_id
+                       WHERE k.text_id = v.text_id AND %s OFFSET 0)', plan.condition
+    );
+BEGIN
+    used := 0;
+    WHILE
+        used < terms AND ((reached = 0 AND wanted > 0) OR reached + asked.chunks[used + 1] <= bound)
+    LOOP
+        used := used + 1;
+        reached := reached + asked.chunks[used];
+    END LOOP;
+    LOOP
+        IF reached > 0 THEN
+            EXECUTE statement INTO text_ids
+            USING null, plan.audiences, (plan.filter).uri_prefix, (plan.filter).contains, (plan.filter).path,
+                (plan.filter).variables, (SELECT string_agg(q::text, ' | ')::tsquery FROM unnest(asked.queries[1:used]) AS q);
+        END IF;
+        text_ids := coalesce(text_ids, '{{}}');
+        EXIT WHEN used = terms OR cardinality(text_ids) >= wanted;
+        used := terms;
+        reached := reached + 1;
+    END LOOP;
+END
+$$;
+
+-- Candidates with their scores, the best first: by meaning, 1 minus the cosine distance; by words, BM25; and both. Added,
+-- not fused by rank: BM25 is divided by what no text could exceed, so that a question whose words do not occur changes
+-- nothing. Constants were measured on labelled sets in English and Japanese: docs/quality.md.
+CREATE OR REPLACE FUNCTION scored(
+    plan search_plan, question vector, asked asked_terms, candidates bigint[], k integer
+) RETURNS TABLE (
+    text_id bigint, score double precision, semantic double precision, semantic_rank integer,
+    lexical double precision, lexical_rank integer
+)
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    RETURN QUERY EXECUTE format(
+        'SELECT s.text_id,
+                CASE WHEN $1 IS NULL THEN s.lexical WHEN $3 IS NULL THEN s.semantic
+                     ELSE s.semantic + 0.1 * s.lexical / $5 END AS score,
+                s.semantic,
+                CASE WHEN $1 IS NOT NULL THEN rank() OVER (ORDER BY s.semantic DESC)::integer END,
+                s.lexical,
+                CASE WHEN s.lexical > 0 THEN rank() OVER (ORDER BY s.lexical DESC)::integer END
+         FROM (
+            SELECT t.text_id, 1 - (v.embedding <=> $1::%s)::double precision AS semantic,
+                CASE WHEN $3 IS NOT NULL THEN (
+                    SELECT coalesce(sum(q.weight * o.often * 2.2 / (o.often + 1.2 * (0.25 + 0.75 * t.terms / $6))), 0)
+                    FROM unnest($3, $4) AS q (query, weight)
+                    CROSS JOIN LATERAL (SELECT occurrences(ts_rank(t.lexemes, q.query)) AS often) AS o
+                    WHERE o.often > 0
+                ) END AS lexical
+            FROM unnest($2) AS c (text_id)
+            INNER JOIN texts AS t ON c.text_id = t.text_id
+            INNER JOIN %I AS v ON c.text_id = v.text_id
+         ) AS s
+         WHERE $1 IS NOT NULL OR s.lexical > 0
+         ORDER BY 2 DESC, s.text_id
+         LIMIT %s', (plan.space).storage, plan.vectors, k
+    ) USING question, candidates, asked.queries, asked.weights, asked.highest, asked.average;
+END
+$$;
+
+CREATE FUNCTION search_passages(
+    space text, question vector, words text, k integer, filter jsonb, neighbours integer, explain boolean DEFAULT false
+) RETURNS SETOF {search}.passage
+LANGUAGE plpgsql STABLE
+SET search_path = {corpus}, {extension}, pg_temp
+SET jit = off
+AS $$
+DECLARE
+    plan CONSTANT search_plan := planned_search(checked_space(space, question, words, k, neighbours), filter);
+    asked asked_terms;
+    near bigint[];
+    served text;
+    worded bigint[];
+    terms_used integer;
+    explanation jsonb;
+BEGIN
+    IF question IS NOT NULL THEN
+        SELECT n.text_ids, n.served INTO near, served
+        FROM nearest(plan, question, CASE WHEN words IS NULL THEN k ELSE greatest(k, 100) END, k) AS n;
+    END IF;
+    IF words IS NOT NULL THEN
+        asked := asked_terms(words, plan.audiences);
+        SELECT w.text_ids, w.used INTO worded, terms_used
+        FROM worded(
+            plan, asked, CASE WHEN question IS NULL THEN 1000 ELSE 300 END, CASE WHEN question IS NULL THEN k ELSE 0 END
+        ) AS w;
+    END IF;
+    IF explain THEN
+        explanation := jsonb_strip_nulls(jsonb_build_object(
+            'semantic', served, 'nearest', cardinality(near), 'worded', cardinality(worded), 'terms', (
+                SELECT jsonb_agg(jsonb_build_object('term', t.query::text, 'weight', t.weight, 'chunks', t.chunks, 'looked_up', t.nth <= terms_used))
+                FROM unnest(asked.queries, asked.weights, asked.chunks) WITH ORDINALITY AS t (query, weight, chunks, nth)
+            )
+        ));
+    END IF;
+    RETURN QUERY EXECUTE format(
+        'SELECT r.nth::integer, s.collection, s.uri, replace(s.link, ''{{page}}'', coalesce(s.pages[1], 1)::text), s.title,
+            s.heading_path, s.pages, s.ordinal, substr(t.text, s.body_start + 1), r.score, r.semantic, r.semantic_rank,
+            r.lexical, r.lexical_rank, s.copies, %2$s, %3$s, s.metadata, s.html, s.flags, p.published_at, p.number,
+            p.run_id, s.document_id, r.text_id, s.span, s.lead, $7
+         FROM scored($8, $9, $10, $11, $12) WITH ORDINALITY
+             AS r (text_id, score, semantic, semantic_rank, lexical, lexical_rank, nth)
+         INNER JOIN texts AS t ON r.text_id = t.text_id
+         CROSS JOIN LATERAL (
+            SELECT h.*, k.ordinal, k.pages, k.heading_path, k.body_start, k.html, k.flags, k.span, k.lead,
+                count(*) OVER () AS copies
+            FROM chunks AS k INNER JOIN heads AS h ON k.chunk_set_id = h.chunk_set_id
+            WHERE k.text_id = r.text_id AND %1$s
+            ORDER BY h.collection, h.uri, k.ordinal
+            LIMIT 1
+         ) AS s
+         INNER JOIN publishes AS p ON s.publish_id = p.publish_id
+         ORDER BY r.nth',
+        plan.condition, texts_around(-neighbours, -1), texts_around(1, neighbours)
+    ) USING null, plan.audiences, (plan.filter).uri_prefix, (plan.filter).contains, (plan.filter).path,
+        (plan.filter).variables, explanation, plan, question, asked,
+        ARRAY(SELECT n.id FROM unnest(near) AS n (id) UNION SELECT w.id FROM unnest(worded) AS w (id)), k;
+END
+$$;
+
+CREATE FUNCTION {search}.semantic(
+    space text, embedding vector, k integer DEFAULT 10, filter jsonb DEFAULT '{{}}', neighbours integer DEFAULT 0
+) RETURNS SETOF {search}.passage
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = {corpus}, {extension}, pg_temp
+AS $$ SELECT (p).* FROM search_passages(space, embedding, null, k, filter, neighbours) AS p $$;
+
+CREATE FUNCTION {search}.lexical(
+    space text, words text, k integer DEFAULT 10, filter jsonb DEFAULT '{{}}', neighbours integer DEFAULT 0
+) RETURNS SETOF {search}.passage
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = {corpus}, {extension}, pg_temp
+AS $$ SELECT (p).* FROM search_passages(space, null, words, k, filter, neighbours) AS p $$;
+
+CREATE FUNCTION {search}.hybrid(
+    space text, embedding vector, words text, k integer DEFAULT 10, filter jsonb DEFAULT '{{}}',
+    neighbours integer DEFAULT 0, explain boolean DEFAULT false
+) RETURNS SETOF {search}.passage
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = {corpus}, {extension}, pg_temp
+AS $$ SELECT (p).* FROM search_passages(space, embedding, words, k, filter, neighbours, explain) AS p $$;
+
+COMMENT ON FUNCTION {search}.semantic(text, vector, integer, jsonb, integer) IS
+'The k published passages nearest to a vector, by cosine distance: k rows whenever k match. space is the name of the
+space whose model made the vector (search.spaces); filter as in docs/sql.md; neighbours is how many passages before and
+after each one come along. One row a text: copies says in how many places it stands.';
+COMMENT ON FUNCTION {search}.lexical(text, text, integer, jsonb, integer) IS
+'The k published passages that fit words best, by BM25 over words and, for Japanese, Chinese and Korean, pairs of
+characters. Only passages that hold one of the words are given.';
+COMMENT ON FUNCTION {search}.hybrid(text, vector, text, integer, jsonb, integer, boolean) IS
+'Both: candidates of either leg, by the cosine similarity plus a tenth of the share of the highest BM25 that the words
+could reach. embedding and words are of the same question. explain fills explanation: how candidates were found.';
+
+REVOKE ALL ON FUNCTION
+{search}.semantic(text, vector, integer, jsonb, integer), {search}.lexical(text, text, integer, jsonb, integer),
+{search}.hybrid(text, vector, text, integer, jsonb, integer, boolean)
+FROM public;
+GRANT EXECUTE ON FUNCTION
+{search}.semantic(text, vector, integer, jsonb, integer), {search}.lexical(text, text, integer, jsonb, integer),
+{search}.hybrid(text, vector, text, integer, jsonb, integer, boolean)
+TO {reader}, {pipeline};
