@@ -1,7 +1,7 @@
 """Who may read what: the declared rules of a collection, and how they come into force.
 
-A rule belongs to a collection, not to a publish: it holds from the moment at which it was applied, for what is published
-then and later, and a rollback brings no reader back.
+A rule belongs to a collection, not to a publish: it holds from the moment at which it was applied, for what is
+published then and later, and a rollback brings no reader back.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def uri_pattern(glob: str) -> str:
         glob: over the path below a source; `**` spans folders.
     """
     # Python's own marks around the whole are written the way of Postgres, where a dot matches a line's end anyway.
-    return "^(?:" + glob_translate(glob).removeprefix("(?s:").removesuffix(r")\Z") + ")$"
+    return f"^(?:{str(glob_translate(glob)).removeprefix('(?s:').removesuffix(chr(92) + 'Z').removesuffix(')')})$"
 
 
 def _rule(rule: DocumentReaders) -> dict[str, Any]:

@@ -1,15 +1,45 @@
-"""Asking the published table: the model's vector of some words, and the passages nearest to it."""
+"""Asking the published table: the model's vector of some words, and the search functions of the database."""
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import psycopg
+from psycopg.sql import SQL, Identifier
 
 from assets.workbench import Workbench
 from resources.embedding_endpoint import Vectors
 from resources.errors import ConfigurationError
 from resources.postgres import Session
 
+Mode = Literal["hybrid", "semantic", "lexical"]
+
 LARGEST_K = 1000
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question to the published table.
+
+    Attributes:
+        words: as a person wrote them.
+        k: how many passages come back at most, from 1 to 1,000.
+        mode: by meaning and words together, or by one of them alone.
+        filter: which documents, in the grammar of docs/sql.md.
+        neighbours: passages before and after each one that come along.
+        role: the database role that asks; None for the reader role.
+    """
+
+    words: str
+    k: int = 5
+    mode: Mode = "hybrid"
+    filter: Mapping[str, Any] = field(default_factory=dict)
+    neighbours: int = 0
+    role: str | None = None
 
 
 def live_space(session: Session) -> dict[str, Any]:
@@ -46,42 +76,71 @@ def literal(vector: Vectors) -> str:
     return "[" + ",".join(f"{value:.7g}" for value in vector.tolist()) + "]"
 
 
-def search(bench: Workbench, words: str, *, k: int = 5, collection: str | None = None) -> list[dict[str, Any]]:
-    """Return the k published passages nearest to some words, best first.
-
-    The index is asked first, with an iterative scan; where it gives fewer rows than asked for, the answer
-    is computed exactly, so that k rows come back when k exist.
+def search(bench: Workbench, asked: Asked) -> list[dict[str, Any]]:
+    """Return the published passages that answer a question best, best first.
 
     Args:
         bench: settings and doors.
-        words: the question.
-        k: how many.
-        collection: only of this one.
+        asked: the question.
+
+    Returns:
+        The columns of search.passage (docs/sql.md), a dictionary a passage.
 
     Raises:
-        ConfigurationError: nothing is published, or k is absurd.
+        ConfigurationError: nothing is published, or what is asked for cannot be: k, the filter, the role.
     """
-    if not 1 <= k <= LARGEST_K:
-        raise ConfigurationError(f"k is {k}; ask for 1 to {LARGEST_K} passages.")
+    params = _params(bench, asked)
+    with _asking(bench, asked.role) as session:
+        return session.records(f"search/{asked.mode}", params)
+
+
+def explain(bench: Workbench, asked: Asked) -> dict[str, Any]:
+    """Return how a question is answered: indexes, candidates, and what each term weighs.
+
+    Args:
+        bench: settings and doors.
+        asked: the question.
+
+    Raises:
+        ConfigurationError: as for a search.
+    """
+    params = _params(bench, asked)
+    params["words"] = None if asked.mode == "semantic" else asked.words
+    with _asking(bench, asked.role) as session:
+        explained: dict[str, Any] = session.value("search/explain", params)
+        return explained
+
+
+def _params(bench: Workbench, asked: Asked) -> dict[str, Any]:
+    if not 1 <= asked.k <= LARGEST_K:  # Before a question is paid for.
+        raise ConfigurationError(f"k is {asked.k}; ask for 1 to {LARGEST_K} passages.")
     with bench.database_as_it_is.connect("reader") as session:
         space = live_space(session)
-    vector = literal(embed_question(bench, space, words))
+    return {
+        "space": space["space"],
+        "embedding": None if asked.mode == "lexical" else literal(embed_question(bench, space, asked.words)),
+        "words": asked.words,
+        "k": asked.k,
+        "filter": json.dumps(dict(asked.filter)),
+        "neighbours": asked.neighbours,
+    }
+
+
+@contextmanager
+def _asking(bench: Workbench, role: str | None) -> Iterator[Session]:
+    """A session of whoever asks; what the search functions refuse is said in one sentence."""
     with bench.database_as_it_is.connect("reader") as session:
-        found = _nearest(session, space, vector, k, collection, exact=False)
-        return found if len(found) == k else _nearest(session, space, vector, k, collection, exact=True)
-
-
-def _nearest(
-    session: Session, space: dict[str, Any], vector: str, k: int, collection: str | None, *, exact: bool
-) -> list[dict[str, Any]]:
-    params = {"embedding": vector, "k": k, "collection": collection}
-    with session.transaction():
-        session.connection.execute("SELECT '[1]'::vector")  # Loads the library, whose settings are then known.
-        if exact:
-            session.connection.execute("SET LOCAL enable_indexscan = off")
-        else:
-            session.connection.execute("SET LOCAL hnsw.iterative_scan = strict_order")
-            session.connection.execute("SELECT set_config('hnsw.ef_search', %s, true)", [str(max(100, k))])
-        return session.records(
-            "search/semantic", params, chunks=f"chunks_{space['space']}", vector_type=space["storage"]
-        )
+        try:
+            if role is not None:
+                session.connection.execute(SQL("SET ROLE {}").format(Identifier(role)))
+            yield session
+        except psycopg.errors.InvalidParameterValue as error:
+            if error.diag.message_hint is None:
+                raise ConfigurationError(f"There is no database role {role!r}; name one with --as.") from None
+            problem = str(error.diag.message_primary)
+            raise ConfigurationError(f"{problem[0].upper()}{problem[1:]}. {error.diag.message_hint}") from None
+        except psycopg.errors.InsufficientPrivilege:
+            raise ConfigurationError(
+                f"This login may not search as {role or 'the reader role'}; GRANT that role TO it, and "
+                f"{bench.database_as_it_is.role('reader')} TO the role."
+            ) from None

@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 from assets.upkeep.verify import verify
 from assets.workbench import Workbench
 from pipelines.cli.main import run
-from pipelines.searching import search
+from pipelines.searching import Asked, search
 from resources.errors import ConfigurationError, EndpointRefused, EndpointUnavailable, GateClosed, SuimonError
 from resources.postgres import Database, Session
 from tests.conftest import refresh, rows, write
@@ -228,7 +228,7 @@ def test_04_a_copied_file_embeds_nothing_and_both_are_found(make_scene: MakeScen
     }
     assert len(seen.published) == len(set(seen.states)) == 2
     words = next(text for text in scene.endpoint.texts_ever if "Section 7 of 1000" in text)
-    assert {row["uri"] for row in search(scene.bench, words, k=2)} == {"long.md", "copy.md"}
+    assert {row["uri"] for row in search(scene.bench, Asked(words, k=2))} == {"long.md", "copy.md"}
     seen.met()
 
 
@@ -494,8 +494,8 @@ def test_15_a_hostile_value_is_a_value(make_scene: MakeScene, corpus: Path, caps
     scene = make_scene(metadata=teams)
     with scene.scenario(15) as watch:
         for number, value in enumerate(HOSTILE):
-            assert search(scene.bench, "the gate", collection=value) == []
-            assert len(search(scene.bench, value, k=5)) == 5
+            assert search(scene.bench, Asked("the gate", filter={"collection": value})) == []
+            assert len(search(scene.bench, Asked(value))) == 5
             for command in commands(value):
                 code = run(command)
                 assert (code, capsys.readouterr().err.count("\n")) == (2, 1), command

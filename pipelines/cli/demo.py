@@ -12,7 +12,7 @@ from pipelines.cli.output import console, progress_bars
 from pipelines.cli.refresh import show
 from pipelines.config import load
 from pipelines.launching import launch
-from pipelines.searching import search
+from pipelines.searching import Asked, search
 from pipelines.workbench import make_workbench
 
 QUESTIONS = (
@@ -42,8 +42,8 @@ def demo() -> int:
         return code
     for question in QUESTIONS:
         console.print(f'\n[bold cyan]suimon search "{question}"[/]')
-        for rank, row in enumerate(search(bench, question, k=2), 1):
-            searching.show(rank, row, question)
+        for passage in search(bench, Asked(question, k=2)):
+            searching.show(passage, question)
     url = bench.database.dsn
     console.print("\n[bold]Next[/]")
     console.print("  .venv/bin/suimon up                  the Dagster UI, with a schedule for each collection")

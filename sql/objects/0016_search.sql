@@ -15,7 +15,7 @@ BEGIN
     END LOOP;
 END
 $$;
-DROP FUNCTION IF EXISTS search_passages(text, vector, text, integer, jsonb, integer, boolean);
+DROP FUNCTION IF EXISTS search_passages(text, vector, text, integer, jsonb, integer);
 DROP TYPE IF EXISTS {search}.passage;
 DROP TYPE IF EXISTS search_plan CASCADE;
 DROP TYPE IF EXISTS asked_terms CASCADE;
@@ -68,8 +68,7 @@ CREATE TYPE {search}.passage AS (
     document_id bigint,
     text_id bigint,
     span int4range,
-    lead integer,
-    explanation jsonb
+    lead integer
 );
 GRANT USAGE ON TYPE {search}.passage TO {reader}, {pipeline};
 
@@ -229,6 +228,16 @@ BEGIN
 END
 $$;
 
+-- The statement that the vector index serves, where the planner finds that it pays.
+CREATE OR REPLACE FUNCTION nearest_statement(plan search_plan, asked integer) RETURNS text
+LANGUAGE sql IMMUTABLE
+AS $$
+SELECT format(
+    'SELECT v.text_id, v.embedding <=> $1::%1$s AS distance FROM %2$I AS v ORDER BY v.embedding <=> $1::%1$s LIMIT %3$s',
+    (plan.space).storage, plan.vectors, asked
+)
+$$;
+
 -- The texts nearest to a question among those that match, as many as wanted if there are; how they were found.
 -- The index is asked for some more than wanted, and what it gives is filtered. Where that leaves fewer than needed, all
 -- that matches is sorted exactly, if it is not too much; else the index goes on for a while before that is done.
@@ -256,10 +265,8 @@ BEGIN
         PERFORM set_config('hnsw.ef_search', least(1000, greatest(100, asked))::text, true);
         EXECUTE format(
             'SELECT array_agg(f.text_id) FROM (
-                SELECT v.text_id FROM (
-                    SELECT v.text_id, %1$s AS distance FROM %2$I AS v ORDER BY %1$s LIMIT %3$s
-                ) AS v CROSS JOIN LATERAL %4$s AS m ORDER BY v.distance LIMIT %5$s
-            ) AS f', distance, plan.vectors, asked, matches, wanted
+                SELECT v.text_id FROM (%1$s) AS v CROSS JOIN LATERAL %2$s AS m ORDER BY v.distance LIMIT %3$s
+            ) AS f', nearest_statement(plan, asked), matches, wanted
         ) INTO text_ids
         USING question, plan.audiences, (plan.filter).uri_prefix, (plan.filter).contains, (plan.filter).path,
             (plan.filter).variables;
@@ -338,15 +345,17 @@ FROM (
 ) AS q
 $$;
 
--- Texts that hold the rarest terms of a question: as many terms as bring at most so many texts, and one at least. All
--- terms, where the rare ones match fewer texts than are wanted.
+-- Texts that hold the rarest terms of a question: as many terms as bring some hundred texts. Where words are all that is
+-- asked for, more of them and one term at least, however frequent; and all, if that leaves fewer texts than are wanted.
 CREATE OR REPLACE FUNCTION worded(
-    plan search_plan, asked asked_terms, bound integer, wanted integer, OUT text_ids bigint[], OUT used integer
+    plan search_plan, asked asked_terms, alone boolean, k integer, OUT text_ids bigint[], OUT used integer
 )
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
     reached bigint := 0;
+    bound CONSTANT integer := CASE WHEN alone THEN 1000 ELSE 300 END;
+    wanted CONSTANT integer := CASE WHEN alone THEN k ELSE 0 END;
     terms CONSTANT integer := cardinality(asked.queries);
     statement CONSTANT text := format(
         'SELECT array_agg(v.text_id) FROM (SELECT t.text_id FROM texts AS t WHERE t.lexemes @@ $7) AS v
@@ -356,7 +365,7 @@ DECLARE
 BEGIN
     used := 0;
     WHILE
-        used < terms AND ((reached = 0 AND wanted > 0) OR reached + asked.chunks[used + 1] <= bound)
+        used < terms AND ((alone AND reached = 0) OR reached + asked.chunks[used + 1] <= bound)
     LOOP
         used := used + 1;
         reached := reached + asked.chunks[used];
@@ -415,7 +424,7 @@ END
 $$;
 
 CREATE FUNCTION search_passages(
-    space text, question vector, words text, k integer, filter jsonb, neighbours integer, explain boolean DEFAULT false
+    space text, question vector, words text, k integer, filter jsonb, neighbours integer
 ) RETURNS SETOF {search}.passage
 LANGUAGE plpgsql STABLE
 SET search_path = {corpus}, {extension}, pg_temp
@@ -425,36 +434,21 @@ DECLARE
     plan CONSTANT search_plan := planned_search(checked_space(space, question, words, k, neighbours), filter);
     asked asked_terms;
     near bigint[];
-    served text;
     worded bigint[];
-    terms_used integer;
-    explanation jsonb;
 BEGIN
     IF question IS NOT NULL THEN
-        SELECT n.text_ids, n.served INTO near, served
-        FROM nearest(plan, question, CASE WHEN words IS NULL THEN k ELSE greatest(k, 100) END, k) AS n;
+        near := (nearest(plan, question, CASE WHEN words IS NULL THEN k ELSE greatest(k, 100) END, k)).text_ids;
     END IF;
     IF words IS NOT NULL THEN
         asked := asked_terms(words, plan.audiences);
-        SELECT w.text_ids, w.used INTO worded, terms_used
-        FROM worded(
-            plan, asked, CASE WHEN question IS NULL THEN 1000 ELSE 300 END, CASE WHEN question IS NULL THEN k ELSE 0 END
-        ) AS w;
-    END IF;
-    IF explain THEN
-        explanation := jsonb_strip_nulls(jsonb_build_object(
-            'semantic', served, 'nearest', cardinality(near), 'worded', cardinality(worded), 'terms', (
-                SELECT jsonb_agg(jsonb_build_object('term', t.query::text, 'weight', t.weight, 'chunks', t.chunks, 'looked_up', t.nth <= terms_used))
-                FROM unnest(asked.queries, asked.weights, asked.chunks) WITH ORDINALITY AS t (query, weight, chunks, nth)
-            )
-        ));
+        worded := (worded(plan, asked, question IS NULL, k)).text_ids;
     END IF;
     RETURN QUERY EXECUTE format(
         'SELECT r.nth::integer, s.collection, s.uri, replace(s.link, ''{{page}}'', coalesce(s.pages[1], 1)::text), s.title,
             s.heading_path, s.pages, s.ordinal, substr(t.text, s.body_start + 1), r.score, r.semantic, r.semantic_rank,
             r.lexical, r.lexical_rank, s.copies, %2$s, %3$s, s.metadata, s.html, s.flags, p.published_at, p.number,
-            p.run_id, s.document_id, r.text_id, s.span, s.lead, $7
-         FROM scored($8, $9, $10, $11, $12) WITH ORDINALITY
+            p.run_id, s.document_id, r.text_id, s.span, s.lead
+         FROM scored($7, $8, $9, $10, $11) WITH ORDINALITY
              AS r (text_id, score, semantic, semantic_rank, lexical, lexical_rank, nth)
          INNER JOIN texts AS t ON r.text_id = t.text_id
          CROSS JOIN LATERAL (
@@ -469,7 +463,7 @@ BEGIN
          ORDER BY r.nth',
         plan.condition, texts_around(-neighbours, -1), texts_around(1, neighbours)
     ) USING null, plan.audiences, (plan.filter).uri_prefix, (plan.filter).contains, (plan.filter).path,
-        (plan.filter).variables, explanation, plan, question, asked,
+        (plan.filter).variables, plan, question, asked,
         ARRAY(SELECT n.id FROM unnest(near) AS n (id) UNION SELECT w.id FROM unnest(worded) AS w (id)), k;
 END
 $$;
@@ -490,11 +484,56 @@ AS $$ SELECT (p).* FROM search_passages(space, null, words, k, filter, neighbour
 
 CREATE FUNCTION {search}.hybrid(
     space text, embedding vector, words text, k integer DEFAULT 10, filter jsonb DEFAULT '{{}}',
-    neighbours integer DEFAULT 0, explain boolean DEFAULT false
+    neighbours integer DEFAULT 0
 ) RETURNS SETOF {search}.passage
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = {corpus}, {extension}, pg_temp
-AS $$ SELECT (p).* FROM search_passages(space, embedding, words, k, filter, neighbours, explain) AS p $$;
+AS $$ SELECT (p).* FROM search_passages(space, embedding, words, k, filter, neighbours) AS p $$;
+
+-- How a question is answered, for people: what was searched and through which index, how many candidates each leg gave,
+-- and what each term weighs. Volatile, since it asks the planner.
+CREATE FUNCTION {search}.explain(
+    space text, embedding vector, words text, k integer DEFAULT 10, filter jsonb DEFAULT '{{}}'
+) RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = {corpus}, {extension}, pg_temp
+AS $$
+DECLARE
+    plan CONSTANT search_plan := planned_search(checked_space(space, embedding, words, k, 0), filter);
+    asked asked_terms;
+    near record;
+    found record;
+    planned jsonb;
+    told jsonb := jsonb_build_object('space', space, 'matching', count_matching(plan, 20001));
+BEGIN
+    IF embedding IS NOT NULL THEN
+        near := nearest(plan, embedding, CASE WHEN words IS NULL THEN k ELSE greatest(k, 100) END, k);
+        EXECUTE 'EXPLAIN (FORMAT JSON) ' || nearest_statement(plan, greatest(k, 100)) INTO planned USING embedding;
+        told := told || jsonb_build_object('semantic', jsonb_build_object(
+            'candidates', coalesce(cardinality(near.text_ids), 0),
+            'by', CASE WHEN near.served <> 'exact' AND NOT jsonb_path_exists(planned, 'strict $.**."Index Name"')
+                THEN 'exact' ELSE near.served END,
+            'index', CASE WHEN near.served <> 'exact' THEN jsonb_path_query_first(planned, 'strict $.**."Index Name"') END
+        ));
+    END IF;
+    IF words IS NOT NULL THEN
+        asked := asked_terms(words, plan.audiences);
+        found := worded(plan, asked, embedding IS NULL, k);
+        told := told || jsonb_build_object('lexical', jsonb_build_object(
+            'candidates', coalesce(cardinality(found.text_ids), 0),
+            'index', 'texts_by_lexemes',
+            'highest', asked.highest,
+            'terms', coalesce((
+                SELECT jsonb_agg(jsonb_build_object(
+                    'term', t.query::text, 'weight', round(t.weight::numeric, 3), 'chunks', t.chunks, 'looked_up', t.nth <= found.used
+                ))
+                FROM unnest(asked.queries, asked.weights, asked.chunks) WITH ORDINALITY AS t (query, weight, chunks, nth)
+            ), '[]')
+        ));
+    END IF;
+    RETURN told;
+END
+$$;
 
 COMMENT ON FUNCTION {search}.semantic(text, vector, integer, jsonb, integer) IS
 'The k published passages nearest to a vector, by cosine distance: k rows whenever k match. space is the name of the
@@ -503,15 +542,18 @@ after each one come along. One row a text: copies says in how many places it sta
 COMMENT ON FUNCTION {search}.lexical(text, text, integer, jsonb, integer) IS
 'The k published passages that fit words best, by BM25 over words and, for Japanese, Chinese and Korean, pairs of
 characters. Only passages that hold one of the words are given.';
-COMMENT ON FUNCTION {search}.hybrid(text, vector, text, integer, jsonb, integer, boolean) IS
+COMMENT ON FUNCTION {search}.hybrid(text, vector, text, integer, jsonb, integer) IS
 'Both: candidates of either leg, by the cosine similarity plus a tenth of the share of the highest BM25 that the words
-could reach. embedding and words are of the same question. explain fills explanation: how candidates were found.';
+could reach. embedding and words are of the same question.';
+
+COMMENT ON FUNCTION {search}.explain(text, vector, text, integer, jsonb) IS
+'How search.hybrid, or with a null one leg of it, answers: indexes, candidates, and what each term weighs.';
 
 REVOKE ALL ON FUNCTION
-{search}.semantic(text, vector, integer, jsonb, integer), {search}.lexical(text, text, integer, jsonb, integer),
-{search}.hybrid(text, vector, text, integer, jsonb, integer, boolean)
+{search}.explain(text, vector, text, integer, jsonb), {search}.semantic(text, vector, integer, jsonb, integer), {search}.lexical(text, text, integer, jsonb, integer),
+{search}.hybrid(text, vector, text, integer, jsonb, integer)
 FROM public;
 GRANT EXECUTE ON FUNCTION
-{search}.semantic(text, vector, integer, jsonb, integer), {search}.lexical(text, text, integer, jsonb, integer),
-{search}.hybrid(text, vector, text, integer, jsonb, integer, boolean)
+{search}.explain(text, vector, text, integer, jsonb), {search}.semantic(text, vector, integer, jsonb, integer), {search}.lexical(text, text, integer, jsonb, integer),
+{search}.hybrid(text, vector, text, integer, jsonb, integer)
 TO {reader}, {pipeline};
