@@ -47,6 +47,7 @@ ADD COLUMN lexemes tsvector,
 ADD COLUMN terms integer,
 ADD COLUMN lexer integer NOT NULL DEFAULT 0;
 CREATE INDEX texts_by_lexemes ON texts USING gin (lexemes);
+ALTER TABLE texts SET (toast_tuple_target = 8160);
 COMMENT ON COLUMN texts.lexemes IS 'The terms of the text, with as many positions as it holds each of them.';
 COMMENT ON COLUMN texts.terms IS 'How many terms it holds, repeated ones counted.';
 COMMENT ON COLUMN texts.lexer IS 'Version of the function that made lexemes.';

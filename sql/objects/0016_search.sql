@@ -9,13 +9,14 @@ DECLARE
 BEGIN
     FOR ours IN
         SELECT p.oid FROM pg_proc AS p
-        WHERE p.pronamespace = to_regnamespace('{search}')
+        WHERE
+            p.pronamespace = to_regnamespace('{search}')
+            OR (p.pronamespace = to_regnamespace('{corpus}') AND p.prorettype = to_regtype('{search}.passage'))
     LOOP
         EXECUTE format('DROP FUNCTION %s', ours);
     END LOOP;
 END
 $$;
-DROP FUNCTION IF EXISTS search_passages(text, vector, text, integer, jsonb, integer);
 DROP TYPE IF EXISTS {search}.passage;
 DROP TYPE IF EXISTS search_plan CASCADE;
 DROP TYPE IF EXISTS asked_terms CASCADE;
@@ -386,7 +387,8 @@ $$;
 
 -- Candidates with their scores, the best first: by meaning, 1 minus the cosine distance; by words, BM25; and both. Added,
 -- not fused by rank: BM25 is divided by what no text could exceed, so that a question whose words do not occur changes
--- nothing. Constants were measured on labelled sets in English and Japanese: docs/quality.md.
+-- nothing. Constants were measured on labelled sets in English and Japanese: docs/quality.md. OFFSET keeps the planner
+-- from computing a score once for each place that names it; || reads a stored tsvector once for all terms.
 CREATE OR REPLACE FUNCTION scored(
     plan search_plan, question vector, asked asked_terms, candidates bigint[], k integer
 ) RETURNS TABLE (
@@ -409,12 +411,14 @@ BEGIN
                 CASE WHEN $3 IS NOT NULL THEN (
                     SELECT coalesce(sum(q.weight * o.often * 2.2 / (o.often + 1.2 * (0.25 + 0.75 * t.terms / $6))), 0)
                     FROM unnest($3, $4) AS q (query, weight)
-                    CROSS JOIN LATERAL (SELECT occurrences(ts_rank(t.lexemes, q.query)) AS often) AS o
+                    CROSS JOIN LATERAL (SELECT occurrences(ts_rank(l.lexemes, q.query)) AS often OFFSET 0) AS o
                     WHERE o.often > 0
                 ) END AS lexical
             FROM unnest($2) AS c (text_id)
             INNER JOIN texts AS t ON c.text_id = t.text_id
+            CROSS JOIN LATERAL (SELECT t.lexemes || '''' AS lexemes OFFSET 0) AS l
             INNER JOIN %I AS v ON c.text_id = v.text_id
+            OFFSET 0
          ) AS s
          WHERE $1 IS NOT NULL OR s.lexical > 0
          ORDER BY 2 DESC, s.text_id
