@@ -85,22 +85,26 @@ def measure(
         found.append([row[0] for row in rows])
     recall = None
     if exact is not None:
-        recall = float(np.mean([len(set(ids) & want) / max(1, len(want)) for ids, want in zip(found, exact, strict=True)]))
+        shares = [len(set(ids) & want) / max(1, len(want)) for ids, want in zip(found, exact, strict=True)]
+        recall = float(np.mean(shares))
     return Measured(name, took, recall, min(map(len, found)))
 
 
-def exact_answers(connection: psycopg.Connection[Any], questions: Questions, filtered: dict[str, Any]) -> list[set[int]]:
+def exact_answers(
+    connection: psycopg.Connection[Any], questions: Questions, filtered: dict[str, Any]
+) -> list[set[int]]:
     """Return the true ten of each question, by a scan of everything."""
-    conditions = []
-    for field, value in filtered.items():
-        if isinstance(value, dict):
-            conditions += [f"(h.metadata ->> '{field}')::int {dict(gte='>=', lt='<')[op]} {bound}" for op, bound in value.items()]
-        else:
-            conditions.append(f"(h.metadata ->> '{field}')::int = {value}")
+    signs = {"eq": "=", "gte": ">=", "lt": "<"}
+    conditions = [
+        f"(h.metadata ->> '{field}')::int {signs[operator]} {bound}"
+        for field, value in filtered.items()
+        for operator, bound in (value if isinstance(value, dict) else {"eq": value}).items()
+    ]
     where = " AND ".join(conditions) or "true"
     statement = (
         "SELECT v.text_id FROM corpus.vectors_bench AS v INNER JOIN corpus.chunks AS k USING (text_id) "
-        f"INNER JOIN corpus.heads AS h USING (chunk_set_id) WHERE {where} ORDER BY (v.embedding <=> %s::vector) + 0 LIMIT 10"
+        f"INNER JOIN corpus.heads AS h USING (chunk_set_id) WHERE {where} "
+        "ORDER BY (v.embedding <=> %s::vector) + 0 LIMIT 10"
     )
     return [
         {row[0] for row in connection.execute(statement, [literal(vector)]).fetchall()} for vector in questions.vectors
@@ -124,7 +128,10 @@ def run(database: Database, questions: Questions, *, restricted: bool) -> list[M
         report.append(measured)
         print(measured.line(), flush=True)
 
-    with psycopg.connect(database.dsn, autocommit=True) as admin, psycopg.connect(database.dsn, autocommit=True) as asking:
+    with (
+        psycopg.connect(database.dsn, autocommit=True) as admin,
+        psycopg.connect(database.dsn, autocommit=True) as asking,
+    ):
         asking.execute("SELECT '[1]'::vector")
         asking.execute("SET hnsw.ef_search = 100")
         everything = exact_answers(admin, questions, {})
@@ -163,7 +170,8 @@ def _restricted(
         with admin.transaction():
             admin.execute("SET LOCAL search_path = corpus, public")
             admin.execute(
-                "SELECT declare_readers(collection_id, %s::jsonb, 'x', metadata_types) FROM collections", [json.dumps(rules)]
+                "SELECT declare_readers(collection_id, %s::jsonb, 'x', metadata_types) FROM collections",
+                [json.dumps(rules)],
             )
         admin.execute("VACUUM ANALYZE corpus.heads")
         admin.execute("ANALYZE corpus.term_counts")
@@ -181,6 +189,7 @@ def eight_clients(database: Database, questions: Questions) -> None:
     """Eight clients at once: errors, and how long each waits."""
     took: list[float] = []
     failures: list[BaseException] = []
+    statement = "SELECT text_id FROM search.hybrid('bench', %s::vector, %s, 10)"
 
     def client(number: int) -> None:
         try:
@@ -190,7 +199,7 @@ def eight_clients(database: Database, questions: Questions) -> None:
                     values = [literal(questions.vectors[at]), questions.words[at]]
                     for _ in range(4):
                         started = time.perf_counter()
-                        connection.execute("SELECT text_id FROM search.hybrid('bench', %s::vector, %s, 10)", values).fetchall()
+                        connection.execute(statement, values).fetchall()
                         took.append(1000 * (time.perf_counter() - started))
         except BaseException as error:
             failures.append(error)

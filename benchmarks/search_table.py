@@ -94,13 +94,14 @@ def _declare(session: Session, collections: int) -> None:
         session.execute("refresh/declare_collection", {"name": f"c{number}"})
     session.connection.execute("UPDATE collections SET metadata_types = %s::jsonb", [types])
     session.connection.execute(
-        "INSERT INTO spaces (name, model, query_model, served_model, dimensions, storage, passage_prefix, query_prefix, "
-        "normalised, token_limit, tokenizer, max_inputs, live) "
+        "INSERT INTO spaces (name, model, query_model, served_model, dimensions, storage, passage_prefix, "
+        "query_prefix, normalised, token_limit, tokenizer, max_inputs, live) "
         "VALUES ('bench', 'm', 'm', 'm', %s, 'vector', '', '', true, 512, 'estimate', 64, true)", [DIMENSIONS],
     )  # fmt: skip
     session.connection.execute("SELECT create_space_table(1)")
     session.connection.execute(
-        "INSERT INTO recipes (stage, declared, versions, details) VALUES ('elements', 'p', '', '{}'), ('chunks', 'c', '', '{}')"
+        "INSERT INTO recipes (stage, declared, versions, details) "
+        "VALUES ('elements', 'p', '', '{}'), ('chunks', 'c', '', '{}')"
     )
     session.connection.execute(
         "INSERT INTO publishes (collection_id, number, run_id) SELECT collection_id, 1, 'bench' FROM collections"
@@ -111,18 +112,21 @@ def _documents(connection: psycopg.Connection, documents: int, collections: int)
     shares = ", ".join(f"'{name}', i %% {share}" for name, share in SHARES.items())
     connection.execute(
         "INSERT INTO documents (collection_id, uri, stamp, settled, size, content_hash, format) "
-        "SELECT 1 + i %% %s, 'folder' || i %% 97 || '/document' || i || '.md', '', true, 1, sha256(i::text::bytea), 'md' "
+        "SELECT 1 + i %% %s, 'folder' || i %% 97 || '/document' || i || '.md', '', true, 1, "
+        "sha256(i::text::bytea), 'md' "
         "FROM generate_series(1, %s) AS i", [collections, documents],
     )  # fmt: skip
     connection.execute(
         "INSERT INTO elements (content_hash, format, recipe_id, text, elements, pages, properties, counters, language) "
         "SELECT content_hash, 'md', 1, '', '[]', 0, '{}', '{}', CASE WHEN document_id %% 2 = 0 THEN 'ja' ELSE 'en' END "
-        "FROM documents ORDER BY document_id", []
+        "FROM documents ORDER BY document_id",
+        [],
     )
     connection.execute("INSERT INTO chunk_sets (elements_id, recipe_id) SELECT elements_id, 2 FROM elements ORDER BY 1")
     connection.execute(
         "INSERT INTO heads (document_id, collection_id, collection, chunk_set_id, uri, title, metadata, publish_id, "
-        "audience_id) SELECT d.document_id, d.collection_id, 'c' || d.collection_id - 1, d.document_id, d.uri, 'Title', "
+        "audience_id) "
+        "SELECT d.document_id, d.collection_id, 'c' || d.collection_id - 1, d.document_id, d.uri, 'Title', "
         f"jsonb_build_object({shares}), d.collection_id, a.audience_id "
         "FROM (SELECT *, document_id AS i FROM documents) AS d INNER JOIN audiences AS a USING (collection_id)", []
     )  # fmt: skip
@@ -134,9 +138,9 @@ def _texts(connection: psycopg.Connection, drawn: Drawn, chunks: int) -> None:
         for _ in range(chunks):
             copy.write_row([drawn.text(150)])
     connection.execute(
-        "INSERT INTO texts (hash, text, tokens, lexemes, terms, lexer) SELECT sha256(row_number() OVER ()::text::bytea), "
-        "d.text, 200, l.lexemes, lexeme_count(l.lexemes), lexer_version() FROM drawn AS d "
-        "CROSS JOIN LATERAL (SELECT lexemes(d.text) AS lexemes OFFSET 0) AS l"
+        "INSERT INTO texts (hash, text, tokens, lexemes, terms, lexer) "
+        "SELECT sha256(row_number() OVER ()::text::bytea), d.text, 200, l.lexemes, lexeme_count(l.lexemes), "
+        "lexer_version() FROM drawn AS d CROSS JOIN LATERAL (SELECT lexemes(d.text) AS lexemes OFFSET 0) AS l"
     )
     connection.execute(
         "INSERT INTO chunks (chunk_set_id, ordinal, text_id, body_start, span, pages, heading_path) "

@@ -48,6 +48,10 @@ ADD COLUMN terms integer,
 ADD COLUMN lexer integer NOT NULL DEFAULT 0;
 CREATE INDEX texts_by_lexemes ON texts USING gin (lexemes);
 ALTER TABLE texts SET (toast_tuple_target = 8160);
+-- No statistics of words and passages: nothing is planned by them, they are slow to gather, and they would keep samples
+-- of what was erased.
+ALTER TABLE texts ALTER COLUMN lexemes SET STATISTICS 0;
+ALTER TABLE texts ALTER COLUMN text SET STATISTICS 0;
 COMMENT ON COLUMN texts.lexemes IS 'The terms of the text, with as many positions as it holds each of them.';
 COMMENT ON COLUMN texts.terms IS 'How many terms it holds, repeated ones counted.';
 COMMENT ON COLUMN texts.lexer IS 'Version of the function that made lexemes.';
@@ -58,6 +62,7 @@ CREATE TABLE term_counts (
     chunks integer NOT NULL,
     PRIMARY KEY (term, audience_id)
 );
+ALTER TABLE term_counts ALTER COLUMN term SET STATISTICS 0;
 CREATE INDEX term_counts_by_audience ON term_counts (audience_id);
 COMMENT ON TABLE term_counts IS 'In how many published chunks of an audience each term occurs.';
 

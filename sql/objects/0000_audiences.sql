@@ -1,5 +1,5 @@
--- Purpose: who may read what. Everything that readers see hangs on a head, and each head belongs to an audience: so what
--- a caller may see is a list of audiences, in the policies behind the views and in the search functions alike.
+-- Purpose: who may read what. Everything that readers see hangs on a head, and each head belongs to an audience: so
+-- what a caller may see is a list of audiences, in the policies behind the views and in the search functions alike.
 
 -- Who asks: inside a definer function and below a view alike, the role that was set, else the login. A setting that
 -- anybody can make is no identity; this one can only be set to a role that one has.

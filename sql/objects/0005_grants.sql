@@ -5,4 +5,5 @@ GRANT USAGE ON SCHEMA {corpus} TO {pipeline}, {view};
 GRANT USAGE ON SCHEMA {search} TO {pipeline}, {reader}, {view};
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {corpus} TO {pipeline};
 REVOKE INSERT, UPDATE, DELETE ON migrations, applied_objects FROM {pipeline};
-GRANT SELECT ON heads, documents, collections, publishes, chunk_sets, chunks, texts, elements, spaces, audiences TO {view};
+GRANT SELECT ON heads, documents, collections, publishes, chunk_sets, chunks, texts, elements, spaces, audiences
+TO {view};

@@ -1,6 +1,6 @@
--- Purpose: the search functions. One function does the work: it checks what it is given, finds candidates through the
--- vector index and through the terms, scores them, and gives k rows whenever k rows match: it counts what it found, and
--- searches exactly where the index gave too few. Readers call three thin functions around it.
+-- Purpose: the search functions. One function does the work: it checks what it is given, finds candidates through
+-- the vector index and through the terms, scores them, and gives k rows whenever k rows match: it counts what it found,
+-- and searches exactly where the index gave too few. Readers call three thin functions around it.
 -- Statements are made for the space's table and for the parts of the filter that are there; what a caller gave is bound.
 
 DO $$
@@ -20,6 +20,7 @@ $$;
 DROP TYPE IF EXISTS {search}.passage;
 DROP TYPE IF EXISTS search_plan CASCADE;
 DROP TYPE IF EXISTS asked_terms CASCADE;
+-- noqa: disable=LT01
 CREATE TYPE search_plan AS (
     space spaces,
     vectors text,
@@ -71,6 +72,7 @@ CREATE TYPE {search}.passage AS (
     span int4range,
     lead integer
 );
+-- noqa: enable=LT01
 GRANT USAGE ON TYPE {search}.passage TO {reader}, {pipeline};
 
 -- How often a lexeme occurs in a text, from ts_rank of a question of that lexeme alone, which is
@@ -208,24 +210,22 @@ BEGIN
 END
 $$;
 
--- How many places match, up to a bound. From what is counted, where that tells.
-CREATE OR REPLACE FUNCTION count_matching(plan search_plan, bound integer) RETURNS bigint
+-- The texts that match, up to a bound; in no order.
+CREATE OR REPLACE FUNCTION matching_texts(plan search_plan, bound integer) RETURNS bigint[]
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-    counted bigint;
+    text_ids bigint[];
 BEGIN
-    SELECT coalesce(sum(s.chunks), 0) INTO counted FROM audience_sizes AS s WHERE s.audience_id = ANY(plan.audiences);
-    IF NOT plan.filtered OR counted = 0 THEN
-        RETURN least(counted, bound);
-    END IF;
     EXECUTE format(
-        'SELECT count(*) FROM (
-            SELECT 1 FROM heads AS h INNER JOIN chunks AS k ON h.chunk_set_id = k.chunk_set_id WHERE %s LIMIT %s
-        ) AS found', plan.condition, bound
-    ) INTO counted
-    USING null, plan.audiences, (plan.filter).uri_prefix, (plan.filter).contains, (plan.filter).path, (plan.filter).variables;
-    RETURN counted;
+        'SELECT array_agg(f.text_id) FROM (
+            SELECT DISTINCT k.text_id
+            FROM heads AS h INNER JOIN chunks AS k ON h.chunk_set_id = k.chunk_set_id WHERE %s LIMIT %s
+        ) AS f', plan.condition, bound
+    ) INTO text_ids
+    USING null, plan.audiences, (plan.filter).uri_prefix, (plan.filter).contains, (plan.filter).path,
+        (plan.filter).variables;
+    RETURN coalesce(text_ids, '{{}}');
 END
 $$;
 
@@ -239,72 +239,91 @@ SELECT format(
 )
 $$;
 
--- The texts nearest to a question among those that match, as many as wanted if there are; how they were found.
--- The index is asked for some more than wanted, and what it gives is filtered. Where that leaves fewer than needed, all
--- that matches is sorted exactly, if it is not too much; else the index goes on for a while before that is done.
+-- The same, which goes on until enough of what it meets matches. OFFSET keeps the planner from reading all chunks first.
+CREATE OR REPLACE FUNCTION filtered_statement(plan search_plan, wanted integer) RETURNS text
+LANGUAGE sql IMMUTABLE
+AS $$
+SELECT format(
+    'SELECT v.text_id, v.embedding <=> $1::%1$s AS distance FROM %2$I AS v
+     WHERE EXISTS (SELECT 1 FROM chunks AS k INNER JOIN heads AS h ON k.chunk_set_id = h.chunk_set_id
+                   WHERE k.text_id = v.text_id AND %4$s OFFSET 0)
+     ORDER BY v.embedding <=> $1::%1$s LIMIT %3$s',
+    (plan.space).storage, plan.vectors, wanted, plan.condition
+)
+$$;
+
+-- What a statement over the index gives, as far as it matches. The caller's settings are as before, afterwards.
+CREATE OR REPLACE FUNCTION nearest_by_index(
+    plan search_plan, question vector, statement text, wanted integer, candidates integer, iterative text,
+    OUT text_ids bigint[], OUT distances double precision[]
+)
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    ef_search CONSTANT text := current_setting('hnsw.ef_search');
+    iterative_scan CONSTANT text := current_setting('hnsw.iterative_scan');
+BEGIN
+    PERFORM set_config('hnsw.ef_search', least(1000, candidates)::text, true);
+    PERFORM set_config('hnsw.iterative_scan', iterative, true);
+    EXECUTE format(
+        'SELECT coalesce(array_agg(f.text_id), ''{{}}''), coalesce(array_agg(f.distance), ''{{}}'') FROM (
+            SELECT v.text_id, v.distance FROM (%s) AS v
+            CROSS JOIN LATERAL (SELECT 1 FROM chunks AS k INNER JOIN heads AS h ON k.chunk_set_id = h.chunk_set_id
+                                WHERE k.text_id = v.text_id AND %s LIMIT 1) AS m
+            ORDER BY v.distance LIMIT %s
+        ) AS f', statement, plan.condition, wanted
+    ) INTO text_ids, distances
+    USING question, plan.audiences, (plan.filter).uri_prefix, (plan.filter).contains, (plan.filter).path,
+        (plan.filter).variables;
+    PERFORM set_config('hnsw.ef_search', ef_search, true);
+    PERFORM set_config('hnsw.iterative_scan', iterative_scan, true);
+END
+$$;
+
+-- The texts nearest to a question among those that match, as many as wanted if there are, with their distances; and how
+-- they were found. The index is asked for some more than wanted, and what it gives is filtered. Where that leaves fewer
+-- than needed, all that matches is sorted exactly, if it is not too much; else the index goes on for a while before that
+-- is done. What is known to be few is not looked for in the index at all.
 CREATE OR REPLACE FUNCTION nearest(
-    plan search_plan, question vector, wanted integer, needed integer, OUT text_ids bigint[], OUT served text
+    plan search_plan, question vector, wanted integer, needed integer,
+    OUT text_ids bigint[], OUT distances double precision[], OUT served text
 )
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
     few CONSTANT integer := 2000;
     many CONSTANT integer := 20000;
-    ef_search CONSTANT text := current_setting('hnsw.ef_search');
-    iterative CONSTANT text := current_setting('hnsw.iterative_scan');
     asked CONSTANT integer := CASE WHEN plan.bounded OR plan.filtered THEN greatest(200, wanted) ELSE wanted + 10 END;
-    distance CONSTANT text := format('v.embedding <=> $1::%s', (plan.space).storage);
-    matches CONSTANT text := format(
-        '(SELECT 1 FROM chunks AS k INNER JOIN heads AS h ON k.chunk_set_id = h.chunk_set_id
-          WHERE k.text_id = v.text_id AND %s LIMIT 1)', plan.condition
-    );
-    matching bigint;
+    matching bigint[];
 BEGIN
-    IF plan.bounded AND count_matching(plan, few) < few THEN
-        matching := 0;
-    ELSE
-        PERFORM set_config('hnsw.ef_search', least(1000, greatest(100, asked))::text, true);
-        EXECUTE format(
-            'SELECT array_agg(f.text_id) FROM (
-                SELECT v.text_id FROM (%1$s) AS v CROSS JOIN LATERAL %2$s AS m ORDER BY v.distance LIMIT %3$s
-            ) AS f', nearest_statement(plan, asked), matches, wanted
-        ) INTO text_ids
-        USING question, plan.audiences, (plan.filter).uri_prefix, (plan.filter).contains, (plan.filter).path,
-            (plan.filter).variables;
-        PERFORM set_config('hnsw.ef_search', ef_search, true);
+    IF NOT plan.bounded OR few <= (
+        SELECT coalesce(sum(s.chunks), 0) FROM audience_sizes AS s WHERE s.audience_id = ANY(plan.audiences)
+    ) THEN
         served := 'index';
-        IF coalesce(cardinality(text_ids), 0) >= needed THEN
+        SELECT n.text_ids, n.distances INTO text_ids, distances
+        FROM nearest_by_index(plan, question, nearest_statement(plan, asked), wanted, greatest(100, asked), 'off') AS n;
+        IF cardinality(text_ids) >= needed THEN
             RETURN;
         END IF;
-        matching := count_matching(plan, many + 1);
     END IF;
-    IF matching > many THEN
-        PERFORM set_config('hnsw.ef_search', '200', true);
-        PERFORM set_config('hnsw.iterative_scan', 'strict_order', true);
-        EXECUTE format(
-            'SELECT array_agg(f.text_id) FROM (
-                SELECT v.text_id FROM %2$I AS v WHERE EXISTS %3$s ORDER BY %1$s LIMIT %4$s
-            ) AS f', distance, plan.vectors, replace(matches, 'LIMIT 1', 'OFFSET 0'), wanted
-        ) INTO text_ids
-        USING question, plan.audiences, (plan.filter).uri_prefix, (plan.filter).contains, (plan.filter).path,
-            (plan.filter).variables;
-        PERFORM set_config('hnsw.ef_search', ef_search, true);
-        PERFORM set_config('hnsw.iterative_scan', iterative, true);
+    matching := matching_texts(plan, many + 1);
+    IF cardinality(matching) > many THEN
         served := 'index, iterative scan';
-        IF coalesce(cardinality(text_ids), 0) >= needed THEN
+        SELECT n.text_ids, n.distances INTO text_ids, distances
+        FROM nearest_by_index(plan, question, filtered_statement(plan, wanted), wanted, 200, 'strict_order') AS n;
+        IF cardinality(text_ids) >= needed THEN
             RETURN;
         END IF;
+        matching := matching_texts(plan, 2000000000);
     END IF;
-    EXECUTE format(
-        'SELECT array_agg(f.text_id) FROM (
-            SELECT v.text_id FROM (
-                SELECT DISTINCT k.text_id FROM heads AS h INNER JOIN chunks AS k ON h.chunk_set_id = k.chunk_set_id WHERE %3$s
-            ) AS m INNER JOIN %2$I AS v ON m.text_id = v.text_id ORDER BY (%1$s) + 0, v.text_id LIMIT %4$s
-        ) AS f', distance, plan.vectors, plan.condition, wanted
-    ) INTO text_ids
-    USING question, plan.audiences, (plan.filter).uri_prefix, (plan.filter).contains, (plan.filter).path,
-        (plan.filter).variables;
     served := 'exact';
+    EXECUTE format(
+        'SELECT coalesce(array_agg(f.text_id), ''{{}}''), coalesce(array_agg(f.distance), ''{{}}'') FROM (
+            SELECT v.text_id, v.embedding <=> $1::%1$s AS distance
+            FROM unnest($2) AS m (text_id) INNER JOIN %2$I AS v ON m.text_id = v.text_id
+            ORDER BY (v.embedding <=> $1::%1$s) + 0, v.text_id LIMIT %3$s
+        ) AS f', (plan.space).storage, plan.vectors, wanted
+    ) INTO text_ids, distances USING question, matching;
 END
 $$;
 
@@ -346,8 +365,8 @@ FROM (
 ) AS q
 $$;
 
--- Texts that hold the rarest terms of a question: as many terms as bring some hundred texts. Where words are all that is
--- asked for, more of them and one term at least, however frequent; and all, if that leaves fewer texts than are wanted.
+-- Texts that hold the rarest terms of a question: as many terms as bring some hundred texts. Where words are all that
+-- is asked for, more of them and one term at least, however frequent; and all, if that leaves fewer than are wanted.
 CREATE OR REPLACE FUNCTION worded(
     plan search_plan, asked asked_terms, alone boolean, k integer, OUT text_ids bigint[], OUT used integer
 )
@@ -385,8 +404,8 @@ BEGIN
 END
 $$;
 
--- Candidates with their scores, the best first: by meaning, 1 minus the cosine distance; by words, BM25; and both. Added,
--- not fused by rank: BM25 is divided by what no text could exceed, so that a question whose words do not occur changes
+-- Candidates with their scores, the best first: by meaning, 1 minus the cosine distance; by words, BM25; and both.
+-- Added, not fused by rank: BM25 is divided by what no text could exceed, so that a question whose words do not occur changes
 -- nothing. Constants were measured on labelled sets in English and Japanese: docs/quality.md. OFFSET keeps the planner
 -- from computing a score once for each place that names it; || reads a stored tsvector once for all terms.
 CREATE OR REPLACE FUNCTION scored(
@@ -427,6 +446,17 @@ BEGIN
 END
 $$;
 
+-- The same shape, of texts that are in order already.
+CREATE OR REPLACE FUNCTION semantic_scores(text_ids bigint[], distances double precision[]) RETURNS TABLE (
+    text_id bigint, score double precision, semantic double precision, semantic_rank integer,
+    lexical double precision, lexical_rank integer
+)
+LANGUAGE sql IMMUTABLE
+AS $$
+SELECT n.id, 1 - n.distance, 1 - n.distance, n.nth::integer, null::double precision, null::integer
+FROM unnest(text_ids, distances) WITH ORDINALITY AS n (id, distance, nth)
+$$;
+
 CREATE FUNCTION search_passages(
     space text, question vector, words text, k integer, filter jsonb, neighbours integer
 ) RETURNS SETOF {search}.passage
@@ -438,21 +468,29 @@ DECLARE
     plan CONSTANT search_plan := planned_search(checked_space(space, question, words, k, neighbours), filter);
     asked asked_terms;
     near bigint[];
-    worded bigint[];
+    distances double precision[];
+    scoring text := 'scored($7, $8, $9, $10, $11)';
 BEGIN
     IF question IS NOT NULL THEN
-        near := (nearest(plan, question, CASE WHEN words IS NULL THEN k ELSE greatest(k, 100) END, k)).text_ids;
+        SELECT n.text_ids, n.distances INTO near, distances
+        FROM nearest(plan, question, CASE WHEN words IS NULL THEN k ELSE greatest(k, 100) END, k) AS n;
     END IF;
-    IF words IS NOT NULL THEN
+    IF words IS NULL THEN
+        scoring := 'semantic_scores($10, $12)';
+    ELSE
         asked := asked_terms(words, plan.audiences);
-        worded := (worded(plan, asked, question IS NULL, k)).text_ids;
+        near := ARRAY(
+            SELECT n.id FROM unnest(near) AS n (id)
+            UNION
+            SELECT w.id FROM unnest((worded(plan, asked, question IS NULL, k)).text_ids) AS w (id)
+        );
     END IF;
     RETURN QUERY EXECUTE format(
         'SELECT r.nth::integer, s.collection, s.uri, replace(s.link, ''{{page}}'', coalesce(s.pages[1], 1)::text), s.title,
             s.heading_path, s.pages, s.ordinal, substr(t.text, s.body_start + 1), r.score, r.semantic, r.semantic_rank,
             r.lexical, r.lexical_rank, s.copies, %2$s, %3$s, s.metadata, s.html, s.flags, p.published_at, p.number,
             p.run_id, s.document_id, r.text_id, s.span, s.lead
-         FROM scored($7, $8, $9, $10, $11) WITH ORDINALITY
+         FROM %4$s WITH ORDINALITY
              AS r (text_id, score, semantic, semantic_rank, lexical, lexical_rank, nth)
          INNER JOIN texts AS t ON r.text_id = t.text_id
          CROSS JOIN LATERAL (
@@ -465,10 +503,9 @@ BEGIN
          ) AS s
          INNER JOIN publishes AS p ON s.publish_id = p.publish_id
          ORDER BY r.nth',
-        plan.condition, texts_around(-neighbours, -1), texts_around(1, neighbours)
+        plan.condition, texts_around(-neighbours, -1), texts_around(1, neighbours), scoring
     ) USING null, plan.audiences, (plan.filter).uri_prefix, (plan.filter).contains, (plan.filter).path,
-        (plan.filter).variables, plan, question, asked,
-        ARRAY(SELECT n.id FROM unnest(near) AS n (id) UNION SELECT w.id FROM unnest(worded) AS w (id)), k;
+        (plan.filter).variables, plan, question, asked, near, k, distances;
 END
 $$;
 
@@ -508,7 +545,7 @@ DECLARE
     near record;
     found record;
     planned jsonb;
-    told jsonb := jsonb_build_object('space', space, 'matching', count_matching(plan, 20001));
+    told jsonb := jsonb_build_object('space', space, 'matching', cardinality(matching_texts(plan, 20001)));
 BEGIN
     IF embedding IS NOT NULL THEN
         near := nearest(plan, embedding, CASE WHEN words IS NULL THEN k ELSE greatest(k, 100) END, k);
@@ -554,10 +591,12 @@ COMMENT ON FUNCTION {search}.explain(text, vector, text, integer, jsonb) IS
 'How search.hybrid, or with a null one leg of it, answers: indexes, candidates, and what each term weighs.';
 
 REVOKE ALL ON FUNCTION
-{search}.explain(text, vector, text, integer, jsonb), {search}.semantic(text, vector, integer, jsonb, integer), {search}.lexical(text, text, integer, jsonb, integer),
+{search}.explain(text, vector, text, integer, jsonb), {search}.semantic(text, vector, integer, jsonb, integer),
+{search}.lexical(text, text, integer, jsonb, integer),
 {search}.hybrid(text, vector, text, integer, jsonb, integer)
 FROM public;
 GRANT EXECUTE ON FUNCTION
-{search}.explain(text, vector, text, integer, jsonb), {search}.semantic(text, vector, integer, jsonb, integer), {search}.lexical(text, text, integer, jsonb, integer),
+{search}.explain(text, vector, text, integer, jsonb), {search}.semantic(text, vector, integer, jsonb, integer),
+{search}.lexical(text, text, integer, jsonb, integer),
 {search}.hybrid(text, vector, text, integer, jsonb, integer)
 TO {reader}, {pipeline};
