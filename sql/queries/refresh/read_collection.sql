@@ -4,6 +4,7 @@ SELECT
     collection_id,
     parse_recipe_id,
     chunk_recipe_id,
-    converged
+    converged,
+    tokenizer
 FROM collections
 WHERE name = %(name)s
