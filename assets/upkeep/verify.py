@@ -68,7 +68,7 @@ def verify(
     """
     started = datetime.now(UTC)
     with bench.database_as_it_is.connect() as session:
-        scope = _scope(session, bench, names, sample, zlib.crc32(run_id.encode()))
+        scope = _scope(session, names, sample, zlib.crc32(run_id.encode()))
         found = _look(session, scope)
     if repair and found:
         stops = repair_all(bench, scope.collections, found, run_id=run_id)
@@ -78,7 +78,7 @@ def verify(
     return found
 
 
-def _scope(session: Session, bench: Workbench, names: Sequence[str] | None, sample: int, seed: int) -> Scope:
+def _scope(session: Session, names: Sequence[str] | None, sample: int, seed: int) -> Scope:
     rows = session.records("verify/read_collections", {"names": None if names is None else list(names)})
     known = {str(row["name"]): int(row["collection_id"]) for row in rows}
     unknown = [name for name in names or () if name not in known]

@@ -15,7 +15,7 @@ from resources.errors import SuimonError
 from resources.postgres import Session
 
 NEIGHBOURS_BYTES = 800
-"""What a vector takes in a graph beside itself, of m = 16: 715 to 743 bytes were measured, of 48 to 3,072 dimensions."""
+"""What a vector takes in a graph of m = 16 beside itself: measured were 715 to 743 bytes, at 48 to 3,072 dimensions."""
 
 LEAST_MEMORY_MB = 64
 
@@ -44,10 +44,11 @@ class Build:
         """What a person is told."""
         if not self.outgrown:
             return []
-        return [
+        sentence = (
             f"The graph of the vector index did not fit into the {self.memory_mb:,} MB that it was given, so that "
             "building it took many times as long; raise upkeep.index_memory_mb if the server has the memory."
-        ]
+        )
+        return [sentence]
 
 
 def memory_for(rows: int, dimensions: int, storage: str, most_mb: int) -> int:

@@ -27,8 +27,8 @@ from resources.errors import BudgetReached, ConfigurationError, EndpointRefused,
 LONGEST_POLL_SECONDS = 2.0
 """How long at most before it is looked again whether another refresh has finished the texts that it claimed."""
 
-HOLDS_NOTHING_UP = (EndpointUnavailable, EndpointRefused, BudgetReached)
-"""What may go wrong in a space that is being filled, while readers use the others."""
+HOLDS_NOTHING_UP = (EndpointUnavailable, EndpointRefused, BudgetReached, ConfigurationError)
+"""What may go wrong in a space that is being filled, while readers use the others; a refused key is among it."""
 
 
 @dataclass

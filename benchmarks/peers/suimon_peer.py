@@ -22,7 +22,7 @@ sys.path.insert(0, str(REPOSITORY))
 from assets.engine import refresh_collection  # noqa: E402
 from assets.settings import Collection, Space  # noqa: E402
 from assets.workbench import Doors, Workbench  # noqa: E402
-from resources.tokenizers import load_tokenizer
+from resources.tokenizers import load_tokenizer  # noqa: E402
 
 COLLECTION = "corpus"
 
