@@ -399,7 +399,10 @@ def test_neither_a_promotion_nor_a_drop_cuts_anything_again(
     assert rows(database, "SELECT tokenizer FROM corpus.collections", role=None) == [("estimate",)]
     assert other.requests == []
     bench.rebuild = True
-    refresh(bench)
+    summary = refresh(bench)
+    assert summary.reports["chunks"].quarantined == {}, rows(
+        database, "SELECT detail FROM corpus.quarantine", role=None
+    )
     assert rows(database, "SELECT tokenizer FROM corpus.collections", role=None) == [(None,)]
     assert len(rows(database, "SELECT 1 FROM corpus.chunk_sets", role=None)) > len(sets)
 
@@ -444,7 +447,7 @@ def test_verify_and_sweep_look_into_every_space(
     spaces.add(bench, "large")
     fill(bench)
     endpoint.forget()
-    with database.connect(role=None) as session:
+    with database.connect() as session:
         session.connection.execute("DELETE FROM vectors_large WHERE text_id = (SELECT min(text_id) FROM vectors_large)")
     (found,) = verify(bench, None, repair=False, run_id="look")
     assert (found.kind, found.count) == ("vectors_missing", 1)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -120,26 +120,31 @@ def _too_long(refresh: Refresh) -> Iterator[Unchunked]:
         yield from reader.stream(Unchunked, "chunks/read_parses", {"elements_ids": sorted(long)}, batch=50)
 
 
-def cut_parse(item: Unchunked, cutting: Cutting) -> list[Chunk]:
-    """Cut a parse.
+def cutter(cutting: Cutting) -> Callable[[Unchunked], list[Chunk]]:
+    """Return a function that cuts a parse; the tokenizers are loaded here, so that their absence is nobody's document.
 
     Args:
-        item: the parse.
         cutting: whose tokens count, and what else bounds a chunk.
     """
     count = counter(cutting.tokenizer, cutting.limits, cutting.settings.max_tokens)
-    pieces = chunk(item.text, [Element(**element) for element in item.elements], cutting.settings, count)
-    if not cutting.limits:
-        return pieces
-    own = load_tokenizer(cutting.tokenizer).count  # What is kept and paid by is the true count, not the scaled one.
-    return [replace(piece, tokens=own(piece.text)) for piece in pieces]
+    own = load_tokenizer(cutting.tokenizer).count
+
+    def cut(item: Unchunked) -> list[Chunk]:
+        pieces = chunk(item.text, [Element(**element) for element in item.elements], cutting.settings, count)
+        if not cutting.limits:
+            return pieces
+        # What is kept and paid by is the true count, not the scaled one.
+        return [replace(piece, tokens=own(piece.text)) for piece in pieces]
+
+    return cut
 
 
 def _cut(refresh: Refresh, waiting: Iterable[Unchunked]) -> Iterator[Cut]:
     """Cut parse by parse; one that cannot be cut costs itself alone."""
+    cut_parse = cutter(refresh.cutting)
     for item in waiting:
         try:
-            cut = Cut(item.elements_id, cut_parse(item, refresh.cutting))
+            cut = Cut(item.elements_id, cut_parse(item))
         except Exception as error:  # Whatever it is, it is about this document.
             cut = Cut(item.elements_id, [], _place_of(error))
         yield cut

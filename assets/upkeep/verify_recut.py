@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from assets.chunks.chunking import Chunk
-from assets.chunks.stage import Unchunked, cut_parse
+from assets.chunks.stage import Unchunked, cutter
 from assets.recipes import Recipe
 from assets.refresh import Cutting, cutting_of
 from assets.upkeep.verify_findings import Finding, stopped
@@ -120,8 +120,9 @@ def _recut(held: Holding, damaged: Damaged, cutting: Cutting) -> bool:
     if not parses:
         return False
     limits = json.loads((damaged.details or {}).get("versions", {}).get("limits", "{}"))  # As it was cut, not as now.
+    cut = cutter(replace(cutting, limits=limits))
     try:
-        pieces = cut_parse(parses[0], replace(cutting, limits=limits))
+        pieces = cut(parses[0])
     except Exception:  # Whatever it is, the stored parse is not what it was.
         return False
     try:
