@@ -36,6 +36,8 @@ def of_report(report: StageReport) -> dict[str, Any]:
     if report.quarantined:
         metadata["quarantined"] = dg.MetadataValue.int(sum(report.quarantined.values()))
         metadata["quarantined by reason"] = dg.MetadataValue.md(_reasons(report.quarantined))
+    if report.notes:
+        metadata["notes"] = dg.MetadataValue.md("\n".join(f"- {note}" for note in report.notes))
     refused = report.counts.get("refused", 0)
     if refused:
         metadata["refused chunks"] = dg.MetadataValue.md(f"The endpoint refused {refused} texts. {WHAT_NEXT}")

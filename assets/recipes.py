@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
+from types import MappingProxyType
 from typing import Any
 
 from assets.settings import Chunking
@@ -65,14 +67,19 @@ def parse_recipe() -> Recipe:
     )
 
 
-def chunk_recipe(chunking: Chunking, tokenizer: str) -> Recipe:
+def chunk_recipe(chunking: Chunking, tokenizer: str, limits: Mapping[str, int] = MappingProxyType({})) -> Recipe:
     """Return the recipe of the chunk stage.
 
     Args:
         chunking: what the collection declares.
         tokenizer: whose tokens count.
+        limits: what other spaces read, in tokens, by tokenizer. What was cut without them counts as well: it is cut
+            again only where a chunk is too long for one of them.
     """
     declared = chunking.model_dump(mode="json") | {"tokenizer": tokenizer}
     if not chunking.overlap_tokens:  # As before there was overlap, so that what is cut and embedded stays.
         del declared["overlap_tokens"]
-    return Recipe("chunks", declared, {"code": CHUNK_CODE_VERSION})
+    versions = {"code": CHUNK_CODE_VERSION}
+    if limits:
+        versions["limits"] = json.dumps(dict(limits), sort_keys=True)
+    return Recipe("chunks", declared, versions)

@@ -22,7 +22,6 @@ from resources.parser_pool import ParserPool
 from resources.postgres import Database, Names
 from resources.rate_limiter import RateLimiter
 from resources.sources import Globs, Source, open_source
-from resources.tokenizers import Tokenizer, load_tokenizer
 
 
 class Progress(Protocol):
@@ -56,8 +55,8 @@ class Workbench:
 
     Attributes:
         collections: the declared collections, by name.
-        space_name: the declared space's name.
-        space: the declared space.
+        spaces: the declared spaces, by name. Which of them the database keeps, and which readers see, is its state;
+            on a fresh database the first becomes live.
         root: the folder that relative sources start from.
         doors: how the outside world is found.
         names: schemas and roles.
@@ -71,12 +70,13 @@ class Workbench:
         accept_deletions: whether a person confirmed that documents may go.
         accept_growth: whether a person confirmed that so many documents may come.
         asked_by: who runs this process, or launched this run.
+        index_memory_mb: most memory that building a vector index takes, in MiB.
+        fill_seconds: how long a refresh that has something to publish goes on filling a space before it does.
         leases: what this process holds, by collection.
     """
 
     collections: Mapping[str, Collection]
-    space_name: str
-    space: Space
+    spaces: Mapping[str, Space]
     root: Path
     doors: Doors
     names: Names = field(default_factory=Names)
@@ -90,7 +90,10 @@ class Workbench:
     accept_deletions: bool = False
     accept_growth: bool = False
     asked_by: str = ""
+    index_memory_mb: int = 2048
+    fill_seconds: float = 600.0
     leases: dict[str, Lease] = field(default_factory=dict, repr=False)
+    _endpoints: dict[str, EmbeddingEndpoint] = field(default_factory=dict, init=False, repr=False)
 
     def collection(self, name: str) -> Collection:
         """Return a declared collection.
@@ -140,28 +143,48 @@ class Workbench:
             "assets.elements.parsing:parse_packed", preload=("assets.elements.preload",), processes=self.parsers
         )
 
-    @cached_property
-    def tokenizer(self) -> Tokenizer:
-        """The declared space's tokenizer."""
-        return load_tokenizer(self.space.tokenizer)
+    def space(self, name: str) -> Space:
+        """Return a declared space.
 
-    @cached_property
-    def endpoint(self) -> EmbeddingEndpoint:
-        """The declared space's endpoint.
+        Raises:
+            ConfigurationError: it is not declared (any more).
+        """
+        if name not in self.spaces:
+            raise ConfigurationError(
+                f"The space {name!r} is not declared in collections.yaml, which declares {', '.join(self.spaces)}."
+            )
+        return self.spaces[name]
+
+    @property
+    def first_space(self) -> str:
+        """Name of the space that becomes live on a fresh database."""
+        return next(iter(self.spaces))
+
+    def endpoint_of(self, name: str) -> EmbeddingEndpoint:
+        """Return the endpoint of a declared space; the limits of one host are kept by all spaces together.
 
         What a refresh asks is paced together with all other processes on its database. A command that only
         looks has no right to write there: its one short question is sent at once.
+
+        Args:
+            name: of the space.
+
+        Raises:
+            ConfigurationError: it is not declared.
         """
-        base_url = self.space.base_url or self.doors.embedding_url()
-        key = self.space.api_key
-        limits = self.space.requests_per_minute, self.space.tokens_per_minute
-        return EmbeddingEndpoint(
-            base_url=base_url,
-            api_key=key.get_secret_value() if key else None,
-            concurrency=self.space.concurrency,
-            deadline_seconds=self.space.deadline_seconds,
-            pacer=RateLimiter(self.database, host_of(base_url), *limits) if "database" in self.__dict__ else None,
-        )
+        if name not in self._endpoints:
+            declared = self.space(name)
+            base_url = declared.base_url or self.doors.embedding_url()
+            key = declared.api_key
+            limits = declared.requests_per_minute, declared.tokens_per_minute
+            self._endpoints[name] = EmbeddingEndpoint(
+                base_url=base_url,
+                api_key=key.get_secret_value() if key else None,
+                concurrency=declared.concurrency,
+                deadline_seconds=declared.deadline_seconds,
+                pacer=RateLimiter(self.database, host_of(base_url), *limits) if "database" in self.__dict__ else None,
+            )
+        return self._endpoints[name]
 
     def close(self) -> None:
         """End the processes that were started."""

@@ -70,8 +70,7 @@ def workbench(database: str, base_url: str, source: Path, **collection: Any) -> 
     space = {"base_url": base_url, "model": "text-embedding-3-small", "tokenizer": "cl100k_base", "concurrency": 8}
     return Workbench(
         collections={"bench": Collection.model_validate(declared)},
-        space_name="bench",
-        space=Space.model_validate(space),
+        spaces={"bench": Space.model_validate(space)},
         root=source,
         doors=Doors(lambda: database, lambda: base_url),
         state_folder=STATE / "suimon-state",

@@ -64,6 +64,9 @@ class UpkeepSettings(Settings):
         "0 5 * * 0", description="Cron expression of the comparison of ledger, chunks, vectors and index."
     )
     timezone: str = Field("UTC", description="Time zone of both, as in the IANA database.")
+    index_memory_mb: int = Field(
+        2048, ge=64, description="Most memory of the database server that building a vector index takes, in MiB."
+    )
 
     _cron = field_validator("sweep", "verify")(check_cron)
     _zone = field_validator("timezone")(check_zone)
@@ -75,7 +78,8 @@ class Declaration(Settings):
     collections: dict[str, Collection] = Field(description="The collections, by name.")
     spaces: dict[str, Space] = Field(
         default_factory=lambda: {LOCAL_SPACE_NAME: LOCAL_SPACE},
-        description="The vector space, by name: a model and its endpoint. Without one, the bundled model is used.",
+        description="The vector spaces, by name: a model and its endpoint. The first becomes live on a fresh database; "
+        "`suimon space add` begins to keep another beside it. Without any, the bundled model is used.",
     )
     database: DatabaseSettings = Field(
         default_factory=lambda: DatabaseSettings.model_validate({}), description="Names in the database."
@@ -97,28 +101,28 @@ class Declaration(Settings):
         return value
 
     @model_validator(mode="after")
-    def _one_space(self) -> Declaration:
+    def _spaces(self) -> Declaration:
         for name in self.spaces:
             if not _SPACE_NAME.fullmatch(name):
                 raise ValueError(f"the space name {name!r} may hold only a-z, 0-9 and _, at most 40, a letter first")
-        if len(self.spaces) != 1:
-            raise ValueError("spaces must declare exactly one space")
+        if not self.spaces:
+            raise ValueError("spaces must declare at least one space")
         for name, collection in self.collections.items():
-            if collection.budget.in_money and self.space.price_per_million_tokens is None:
-                raise ValueError(
-                    f"the budget of {name} is in money, but space {self.space_name} declares no "
-                    "price_per_million_tokens"
-                )
+            for space_name, space in self.spaces.items():
+                if collection.budget.in_money and space.price_per_million_tokens is None:
+                    raise ValueError(
+                        f"the budget of {name} is in money, but space {space_name} declares no price_per_million_tokens"
+                    )
         return self
 
     @property
     def space_name(self) -> str:
-        """Name of the declared space."""
+        """Name of the first declared space, which becomes live on a fresh database."""
         return next(iter(self.spaces))
 
     @property
     def space(self) -> Space:
-        """The declared space; the bundled model's settings are filled in where no endpoint is named."""
+        """The first declared space; the bundled model's settings are filled in where no endpoint is named."""
         return self.spaces[self.space_name]
 
 

@@ -18,7 +18,7 @@ from assets.publication.asset import ROOM as PUBLICATION
 from assets.shell import build_asset, build_checks
 from assets.vectors.asset import ROOM as VECTORS
 from pipelines.config import Config, load
-from pipelines.jobs import refresh_job, retry_job, sweep_job, verify_job
+from pipelines.jobs import migrate_space_job, refresh_job, retry_job, sweep_job, verify_job
 from pipelines.schedules import build_schedule, build_upkeep
 from pipelines.sensors import source_changed_sensor
 from pipelines.workbench import make_workbench, read_environment_file
@@ -56,7 +56,7 @@ def build_defs(*, config: Config | None = None, resource_overrides: Mapping[str,
     return dg.Definitions(
         assets=[build_asset(room, naming) for room in ROOMS],
         asset_checks=[build_checks(room, naming) for room in ROOMS],
-        jobs=[job, retry_job(), verify, sweep],
+        jobs=[job, retry_job(), verify, sweep, migrate_space_job()],
         schedules=schedules,
         sensors=[source_changed_sensor(job)],
         resources={"workbench": make_workbench(config), **(resource_overrides or {})},

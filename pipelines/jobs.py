@@ -2,7 +2,8 @@
 
 `refresh` and `retry` are every stage and audit of one collection, in one process. Runs of different collections
 go side by side; runs of one collection wait for each other by their tag (see deploy/dagster.yaml) and, whatever
-the deployment, by the collection's lease. `verify` and `sweep` are about the database, not about an asset.
+the deployment, by the collection's lease. `verify`, `sweep` and `migrate_space` are about the database, not
+about an asset.
 """
 
 from typing import Any
@@ -10,10 +11,10 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from assets.shell import heed_tags, in_dagsters_terms
-from assets.workbench import Workbench
+from assets.shell import LogProgress, heed_tags, in_dagsters_terms
+from assets.workbench import Workbench, silent
 
-REFRESH, RETRY, VERIFY, SWEEP = "refresh", "retry", "verify", "sweep"
+REFRESH, RETRY, VERIFY, SWEEP, MIGRATE_SPACE = "refresh", "retry", "verify", "sweep", "migrate_space"
 
 
 def refresh_job() -> Any:
@@ -99,6 +100,57 @@ def collect_garbage(context: dg.OpExecutionContext, config: SweepConfig) -> None
     context.add_output_metadata(
         {"bytes before": report.bytes_before, "bytes after": report.bytes_after, **dict(report.removed)}
     )
+
+
+class MigrateSpaceConfig(dg.Config):
+    """Which space is filled.
+
+    Attributes:
+        space: a declared space.
+        promote: whether readers are to see it once it is complete.
+    """
+
+    space: str
+    promote: bool = False
+
+
+@dg.op(
+    required_resource_keys={"workbench"},
+    description="Adds a declared space, fills it with every declared collection, and promotes it if asked to.",
+)
+def fill_space(context: dg.OpExecutionContext, config: MigrateSpaceConfig) -> None:
+    """Fill a space and show how far each collection is in it."""
+    from assets.upkeep.migrating import migrate_space
+
+    bench: Workbench = context.resources.workbench
+    if bench.progress is silent:
+        bench.progress = LogProgress(context.log)
+    with in_dagsters_terms():
+        heed_tags(bench, context.run.tags)
+        moved = migrate_space(bench, config.space, promote=config.promote, run_id=context.run_id)
+    context.add_output_metadata(
+        {
+            "space": config.space, "dimensions": moved.space.dimensions, "storage": moved.space.storage,
+            "complete": not moved.obstacles, "promoted": moved.promoted,
+            **{f"texts of {name}": count for name, count in moved.texts.items()},
+        }
+    )  # fmt: skip
+    if moved.obstacles:
+        raise dg.Failure(description=" ".join(moved.obstacles), allow_retries=True)
+
+
+def migrate_space_job() -> dg.JobDefinition:
+    """Return the job that moves to another model."""
+
+    @dg.job(
+        name=MIGRATE_SPACE,
+        executor_def=dg.in_process_executor,
+        description="Fill a declared vector space beside the live one; with promote: true, let readers see it then.",
+    )
+    def job() -> None:
+        fill_space()
+
+    return job
 
 
 def verify_job() -> dg.JobDefinition:

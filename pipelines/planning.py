@@ -10,8 +10,9 @@ from assets.documents.gathering import Gatherer
 from assets.documents.marks import read_marks
 from assets.documents.scan import Comparison, Known, examine
 from assets.elements.parsing import SUPPORTED
-from assets.recipes import chunk_recipe, parse_recipe
-from assets.vectors.spaces import find_space
+from assets.recipes import parse_recipe
+from assets.refresh import cutting_of
+from assets.vectors.spaces import KeptSpace, check_declared, read_kept
 from assets.workbench import Workbench
 from resources.postgres import Session
 from resources.sources import Source
@@ -38,6 +39,7 @@ class Plan:
         waiting: work that earlier refreshes left, by kind.
         texts: to be embedded, estimated where the document is not parsed yet.
         tokens: of those, estimated likewise.
+        spaces: by name of each kept space, the same for it alone, and what that costs where its price is declared.
         reasons: sentences.
     """
 
@@ -46,6 +48,7 @@ class Plan:
     waiting: dict[str, int] = field(default_factory=dict)
     texts: int = 0
     tokens: int = 0
+    spaces: dict[str, dict[str, Any]] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
 
 
@@ -68,10 +71,14 @@ def make_plan(bench: Workbench, name: str) -> Plan:
         comparison = Comparison(listing, known, gatherer.stamp)
         fresh = [_classify(session, source, difference, plan) for difference in comparison]
         plan.documents["unchanged"] += comparison.unchanged
+        kept = read_kept(session, collection_id)
+        check_declared(bench, kept)
         _estimate(session, [item for item in fresh if item], plan)
+        _spread(bench, kept, plan)
         if rows:
-            _add_waiting(bench, session, params, plan)
-            _add_recipe_change(bench, session, rows[0], name, plan)
+            _add_waiting(session, params, kept, plan)
+            _add_recipe_change(bench, session, rows[0], name, kept, plan)
+        _price(bench, plan)
     plan.reasons = [
         f"{count} {kind}" for kind, count in plan.documents.items() if count and kind != "unchanged"
     ] + plan.reasons
@@ -118,23 +125,41 @@ def _estimate(session: Session, fresh: list[tuple[str, int]], plan: Plan) -> Non
         plan.texts += max(1, round(size / 1000 * rate["chunks_per_kilobyte"] if rate else tokens / TOKENS_PER_CHUNK))
 
 
-def _add_waiting(bench: Workbench, session: Session, params: dict[str, Any], plan: Plan) -> None:
+def _spread(bench: Workbench, kept: list[KeptSpace], plan: Plan) -> None:
+    """What is new is embedded once in every kept space."""
+    names = [space.name for space in kept] or [bench.first_space]
+    plan.spaces = {name: {"texts": plan.texts, "tokens": plan.tokens} for name in names}
+    plan.texts, plan.tokens = plan.texts * len(names), plan.tokens * len(names)
+
+
+def _price(bench: Workbench, plan: Plan) -> None:
+    for name, figures in plan.spaces.items():
+        declared = bench.space(name)
+        price = declared.price_per_million_tokens
+        figures["cost"] = None if price is None else round(figures["tokens"] * price / 1_000_000, 6)
+        figures["currency"] = None if price is None else declared.currency
+
+
+def _add_waiting(session: Session, params: dict[str, Any], kept: list[KeptSpace], plan: Plan) -> None:
     plan.waiting = session.record("status/count_waiting", params)
-    space = find_space(session, bench.space_name)
-    if space is not None:
+    for space in kept:
         gaps = session.record("vectors/count_unembedded", params | {"space_id": space.space_id}, vectors=space.table)
-        plan.waiting["unembedded texts"] = gaps["texts"]
+        kind = "unembedded texts" if space.demanded else f"texts to fill space {space.name}"
+        plan.waiting[kind] = plan.waiting.get(kind, 0) + gaps["texts"]
         plan.texts += gaps["texts"]
         plan.tokens += gaps["tokens"]
+        plan.spaces[space.name]["texts"] += gaps["texts"]
+        plan.spaces[space.name]["tokens"] += gaps["tokens"]
     plan.reasons += [f"{count} {kind} left by an earlier refresh" for kind, count in plan.waiting.items() if count]
 
 
-def _add_recipe_change(bench: Workbench, session: Session, row: dict[str, Any], name: str, plan: Plan) -> None:
+def _add_recipe_change(
+    bench: Workbench, session: Session, row: dict[str, Any], name: str, kept: list[KeptSpace], plan: Plan
+) -> None:
     """Say when declared parameters changed: then everything is cut again, and what differs is paid for."""
-    chunking = bench.collection(name).chunking
     wanted = {
         "parse_recipe_id": parse_recipe().params(),
-        "chunk_recipe_id": chunk_recipe(chunking, bench.space.tokenizer).params(),
+        "chunk_recipe_id": cutting_of(bench, name, kept, row["tokenizer"]).recipe.params(),
     }
     for column, recipe in wanted.items():
         declared = session.connection.execute(

@@ -61,7 +61,10 @@ def embed_question(bench: Workbench, space: dict[str, Any], words: str) -> Vecto
         ConfigurationError: the endpoint gives vectors of other dimensions.
     """
     text = f"{space['query_prefix']}{words}"
-    answer = bench.endpoint.run(lambda endpoint: endpoint.embed([text], space["query_model"], bench.space.dimensions))
+    declared = bench.space(space["space"]).dimensions
+    answer = bench.endpoint_of(space["space"]).run(
+        lambda endpoint: endpoint.embed([text], space["query_model"], declared)
+    )
     vector: Vectors = answer.vectors[0]
     if len(vector) != space["dimensions"]:
         raise ConfigurationError(

@@ -64,8 +64,7 @@ def make_workbench(config: Config | None = None, progress: Progress = silent) ->
     declared = config.declaration
     return Workbench(
         collections=declared.collections,
-        space_name=declared.space_name,
-        space=declared.space,
+        spaces=declared.spaces,
         root=config.root,
         doors=Doors(
             database_url=lambda: os.environ.get(DATABASE_VARIABLE) or stack.postgres_url("suimon"),
@@ -74,6 +73,7 @@ def make_workbench(config: Config | None = None, progress: Progress = silent) ->
         names=Names(declared.database.prefix),
         state_folder=state_folder(config),
         progress=progress,
+        index_memory_mb=declared.upkeep.index_memory_mb,
     )
 
 

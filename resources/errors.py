@@ -11,6 +11,7 @@
         ├── SourceUnavailable   a source that could not be listed or read
         ├── EndpointUnavailable an endpoint that did not answer in time
         ├── CollectionBusy      another refresh holds the collection
+        ├── SpaceGone           a space was dropped meanwhile
         └── LeaseLost           another refresh took the collection over
 
 Every message says what is wrong and what to do, in one sentence, without text of a document or a
@@ -74,6 +75,10 @@ class EndpointUnavailable(TransientError):
 
 class CollectionBusy(TransientError):
     """Another refresh holds the collection."""
+
+
+class SpaceGone(TransientError):
+    """A vector space was dropped while something was done in it."""
 
 
 class LeaseLost(TransientError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from functools import cache
 from typing import Protocol
 
@@ -20,10 +21,12 @@ class Tokenizer(Protocol):
 
 class _Bpe:
     def __init__(self, name: str) -> None:
-        import bpe_openai
-
         self.name = name
-        self._encode = bpe_openai.get_encoding(name).encode_ordinary
+        with warnings.catch_warnings():  # It reads its tables in an old way.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            import bpe_openai
+
+            self._encode = bpe_openai.get_encoding(name).encode_ordinary
 
     def count(self, text: str) -> int:
         tokens: list[int] = self._encode(text)

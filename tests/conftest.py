@@ -179,8 +179,7 @@ def make_bench(
         declared = {"base_url": endpoint.url, "model": "fake", "token_limit": 128, "max_inputs": 16} | (space or {})
         bench = Workbench(
             collections={"notes": Collection.model_validate(settings)},
-            space_name="small",
-            space=Space.model_validate(declared),
+            spaces={"small": Space.model_validate(declared)},
             root=tmp_path,
             doors=Doors(lambda: database.dsn, lambda: endpoint.url),
             state_folder=tmp_path / "state",

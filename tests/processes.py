@@ -212,8 +212,7 @@ def _refresh(job: Job) -> dict[str, dict[str, int]]:
 
     bench = Workbench(
         collections={name: Collection.model_validate(found) for name, found in job.collections.items()},
-        space_name="small",
-        space=Space.model_validate(job.space),
+        spaces={"small": Space.model_validate(job.space)},
         root=Path(job.folder),
         doors=Doors(lambda: job.dsn, lambda: str(job.space["base_url"])),
         state_folder=Path(job.folder) / "state",

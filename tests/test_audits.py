@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from assets.auditing.expectations import Measured, sqlalchemy_url
 from assets.auditing.suite import Audit
 from assets.engine import refresh_collection
-from assets.publication.gate import Accepted, GateFacts, findings, overruled
+from assets.publication.gate import Accepted, GateFacts, SpaceFacts, findings, overruled
 from assets.refresh import open_refresh, run_stage
 from assets.settings import Limits
 from assets.workbench import Workbench
@@ -248,8 +248,13 @@ def test_the_gate_opens_only_when_nothing_is_missing(
     facts = GateFacts(
         documents=60, heads=heads, vanished=vanished, vanished_share=vanished / heads if heads else 0.0, emptied=0,
         quarantined=quarantined, candidates=5, elements_without_pass=unaudited, chunk_sets_without_pass=0,
-        texts_without_vector=vectorless, texts_wanted=20, texts_refused=0, documents_refused=0, vectors_without_pass=0,
         newcomers=new,
+        spaces=(
+            SpaceFacts(
+                "small", texts_without_vector=vectorless, texts_wanted=20, texts_refused=0, documents_refused=0,
+                vectors_without_pass=0,
+            ),
+        ),
     )  # fmt: skip
     limits = Limits.model_validate({"growth_documents": 100, "growth_share": 5})
     accepted = Accepted(deletions, growth)

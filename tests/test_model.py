@@ -298,10 +298,17 @@ def test_no_history_leads_the_product_away_from_its_model(
         corpus.mkdir()
         bench = Workbench(
             collections={"notes": Collection.model_validate({"source": str(corpus)})},
-            space_name="small",
-            space=Space.model_validate(
-                {"base_url": endpoint.url, "model": "fake", "max_inputs": 1, "concurrency": 1, "deadline_seconds": 5}
-            ),
+            spaces={
+                "small": Space.model_validate(
+                    {
+                        "base_url": endpoint.url,
+                        "model": "fake",
+                        "max_inputs": 1,
+                        "concurrency": 1,
+                        "deadline_seconds": 5,
+                    }
+                )
+            },
             root=folder,
             doors=Doors(lambda: database.dsn, lambda: endpoint.url),
             state_folder=folder / "state",

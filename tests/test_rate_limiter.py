@@ -316,7 +316,7 @@ def test_a_refresh_keeps_to_what_its_space_declares_and_one_without_changes_open
     bench = make_bench(space=space)
     usage = "SELECT endpoint, sum(requests) FROM corpus.rate_usage GROUP BY endpoint"
     found = rows(database, usage, role="pipeline")
-    assert [endpoint for endpoint, _ in found] == [host_of(bench.space.base_url or "")]
+    assert [endpoint for endpoint, _ in found] == [host_of(bench.space("small").base_url or "")]
     monkeypatch.setattr(RateLimiter, "_opened", lambda *args: pytest.fail("opened for nothing"))
     refresh(bench)
     assert rows(database, usage, role="pipeline") == found

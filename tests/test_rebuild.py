@@ -85,7 +85,7 @@ def test_an_invalid_index_is_replaced(bench: Workbench, database: Database) -> N
     with database.connect(role=None) as session:
         session.connection.execute(rows_of.encode())
     with database.connect() as session:
-        assert rebuild_index(session, 1)
+        assert rebuild_index(bench, session, 1).built
     assert [(name, valid) for name, valid, _ in indexes(database)] == [("vectors_small_hnsw", True)]
 
 
@@ -93,7 +93,7 @@ def test_one_rebuild_of_a_space_at_a_time(bench: Workbench, database: Database) 
     refresh(bench)
     with database.connect() as session, database.connect() as other:
         other.execute("upkeep/lock_rebuild", {"space_id": 1})
-        assert not rebuild_index(session, 1)
+        assert not rebuild_index(bench, session, 1).built
 
 
 def test_readers_keep_the_old_index_while_they_hold_it(
@@ -106,7 +106,7 @@ def test_readers_keep_the_old_index_while_they_hold_it(
     with database.connect(role="reader") as reader, reader.transaction():
         reader.connection.execute(b"SELECT count(*) FROM search.chunks")
         with database.connect() as session, pytest.raises(TransientError, match="Readers held the index"):
-            rebuild_index(session, 1)
+            rebuild_index(bench, session, 1)
         assert before[0] in indexes(database)
         assert reader.connection.execute(b"SELECT count(*) FROM search.chunks").fetchone() is not None
     assert collect(bench).rebuilt

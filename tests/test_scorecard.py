@@ -421,7 +421,9 @@ def test_11_rows_deleted_behind_its_back_are_reported_and_put_back(make_scene: M
 
 def test_12_another_model_is_refused_while_readers_go_on(make_scene: MakeScene, corpus: Path) -> None:
     scene = make_scene()
-    other = replace(scene.bench, space=scene.bench.space.model_copy(update={"model": "another"}), leases={})
+    other = replace(
+        scene.bench, spaces={"small": scene.bench.space("small").model_copy(update={"model": "another"})}, leases={}
+    )
     other.__dict__["parser_pool"] = scene.bench.parser_pool
     with scene.scenario(12) as watch:
         with pytest.raises(ConfigurationError, match=r"model 'fake' .declared: 'another'.*cannot be compared"):
@@ -440,7 +442,9 @@ def test_12_another_model_is_refused_while_readers_go_on(make_scene: MakeScene, 
 
 def test_13_other_dimensions_are_refused_while_readers_go_on(make_scene: MakeScene, corpus: Path) -> None:
     scene = make_scene()
-    other = replace(scene.bench, space=scene.bench.space.model_copy(update={"dimensions": 48}), leases={})
+    other = replace(
+        scene.bench, spaces={"small": scene.bench.space("small").model_copy(update={"dimensions": 48})}, leases={}
+    )
     other.__dict__["parser_pool"] = scene.bench.parser_pool
     with scene.scenario(13) as watch:
         with pytest.raises(ConfigurationError, match=r"dimensions 32 .declared: 48.*cannot be compared"):

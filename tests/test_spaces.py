@@ -287,7 +287,7 @@ def test_another_declaration_is_a_mistake_also_when_no_document_changed(
 
 def test_another_space_beside_the_live_one_is_a_mistake_that_names_both(bench: Workbench, corpus: Path) -> None:
     prepare(bench)
-    bench.space_name = "large"
+    bench.spaces = {"large": bench.space("small")}
     write(corpus, "weir.md", "# Weir\n\nThe weir is closed.\n")
     with pytest.raises(ConfigurationError, match=r"large.*small"):
         prepare(bench)

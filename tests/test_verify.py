@@ -105,8 +105,7 @@ def published_once(
     with serve(EmbeddingServer()) as endpoint:
         bench = Workbench(
             collections={"notes": Collection.model_validate({"source": str(folder), **SETTINGS})},
-            space_name="small",
-            space=Space.model_validate({"base_url": endpoint.url, **SPACE}),
+            spaces={"small": Space.model_validate({"base_url": endpoint.url, **SPACE})},
             root=folder,
             doors=Doors(lambda: postgres.replace("/postgres?", "/published_once?"), lambda: endpoint.url),
             state_folder=tmp_path_factory.mktemp("state"),

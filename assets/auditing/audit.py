@@ -7,7 +7,7 @@ nothing unaudited runs nothing and loads nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ import sql
 from assets.auditing import expectations
 from assets.auditing.suite import Audit, AuditResult, Suite
 from assets.refresh import Refresh
-from assets.vectors.spaces import find_space
+from assets.vectors.spaces import KnownSpace
 from resources.errors import TransientError
 from resources.postgres import Session, unavailable
 
@@ -37,38 +37,47 @@ def suite_id(session: Session, suite: Suite) -> int:
     return int(session.value("auditing/declare_suite", params))
 
 
-def run_suite(refresh: Refresh, suite: Suite) -> list[AuditResult]:
+def run_suite(
+    refresh: Refresh, suite: Suite, space: KnownSpace | None = None, *, unasked: Collection[str] = ()
+) -> list[AuditResult]:
     """Audit what has no recorded pass.
+
+    Args:
+        refresh: the refresh under way.
+        suite: what is asked.
+        space: whose vectors are looked at, where any are.
+        unasked: names of audits that are left out this time; what passes the others has passed.
 
     Raises:
         PermanentError: an audit could not be run.
     """
     number = suite_id(refresh.session, suite)
+    asked = [audit for audit in suite.audits if audit.name not in unasked]
     limits = refresh.settings.limits.model_dump(include=LIMITS)
     params = refresh.params | limits | {"suite_id": number}
     # A query asset must begin with SELECT, and our files begin with a comment.
     batches = {
-        name: f"SELECT * FROM (\n{_finish(refresh, f'auditing/{name}', params)}\n) AS batch"  # noqa: S608  # Bound.
-        for name in suite.batches
+        name: f"SELECT * FROM (\n{_finish(refresh, f'auditing/{name}', params, space)}\n) AS batch"  # noqa: S608  # Bound.
+        for name in dict.fromkeys(audit.batch for audit in asked)
     }
     rows = {name: _count(refresh.session, query) for name, query in batches.items()}
     filled = {name: query for name, query in batches.items() if rows[name]}
     if not filled:
-        return [AuditResult(audit) for audit in suite.audits]
-    report = _report_folder(refresh, suite.stage)
+        return [AuditResult(audit) for audit in asked]
+    report = _report_folder(refresh, suite.stage if space is None or space.live else f"{suite.stage}_{space.name}")
     url = expectations.sqlalchemy_url(refresh.bench.database, refresh.session)
-    audits = [audit for audit in suite.audits if audit.batch in filled]
+    audits = [audit for audit in asked if audit.batch in filled]
     with _sentences(report):
         measured = expectations.measure(url, f"{refresh.name} {suite.stage}", filled, audits, report)
     results = []
-    for audit in suite.audits:
+    for audit in asked:
         seen = measured.get(audit.name, expectations.Measured(0, 0))
         held = (
             _hold_back(refresh, audit, filled[audit.batch]) if seen.unexpected and audit.finding == "quarantine" else 0
         )
         results.append(AuditResult(audit, seen.rows, seen.unexpected, held, str(report / "index.html")))
     blocked = any(result.blocks for result in results)
-    _write(refresh, suite.undo if blocked else suite.passes, params)
+    _write(refresh, suite.undo if blocked else suite.passes, params, space)
     return results
 
 
@@ -90,9 +99,8 @@ def _sentences(report: Path) -> Iterator[None]:
         ) from None
 
 
-def _finish(refresh: Refresh, name: str, params: dict[str, Any]) -> str:
+def _finish(refresh: Refresh, name: str, params: dict[str, Any], space: KnownSpace | None) -> str:
     """Bind a batch's values into its text: Great Expectations takes finished queries only."""
-    space = find_space(refresh.session, refresh.bench.space_name)
     further = {"vectors": space.table, "audited_vectors": f"audited_{space.table}"} if space else {}
     text = sql.query(name)
     needed = {key: value for key, value in further.items() if "{" + key + "}" in text}
@@ -137,12 +145,12 @@ def _hold_back(refresh: Refresh, audit: Audit, query: str) -> int:
         )
 
 
-def _write(refresh: Refresh, name: str | None, params: dict[str, Any]) -> None:
+def _write(refresh: Refresh, name: str | None, params: dict[str, Any], space: KnownSpace | None) -> None:
     """Record what passed, or take back what did not."""
     if name is None:
         return
     with refresh.writing():
-        refresh.session.connection.execute(_finish(refresh, f"auditing/{name}", params))
+        refresh.session.connection.execute(_finish(refresh, f"auditing/{name}", params, space))
 
 
 def _report_folder(refresh: Refresh, stage: str) -> Path:

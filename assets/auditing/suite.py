@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 Finding = Literal["quarantine", "block", "warn"]
@@ -94,3 +95,22 @@ class AuditResult:
     def blocks(self) -> bool:
         """Whether nothing may be published."""
         return not self.passed and self.audit.finding == "block"
+
+
+def merge(results: Iterable[Iterable[AuditResult]]) -> list[AuditResult]:
+    """Add up what the same audits found in several spaces."""
+    merged: dict[str, AuditResult] = {}
+    for result in (result for found in results for result in found):
+        before = merged.get(result.audit.name)
+        merged[result.audit.name] = (
+            result
+            if before is None
+            else replace(
+                result,
+                rows=before.rows + result.rows,
+                findings=before.findings + result.findings,
+                held_back=before.held_back + result.held_back,
+                report=result.report if result.findings > 0 or before.report is None else before.report,
+            )
+        )
+    return list(merged.values())

@@ -6,17 +6,20 @@ import hashlib
 import json
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from assets.chunks.chunking import Chunk, chunk
+from assets.chunks.limits import MARKS, counter, exceeds
 from assets.elements.document import Element
-from assets.refresh import Growth, Refresh, StageReport
+from assets.refresh import Cutting, Growth, Refresh, StageReport
 from resources import failpoints
 from resources.errors import ConfigurationError
 from resources.postgres import Session
+from resources.tokenizers import load_tokenizer
 
 WRITE_CHUNKS = 2000
 
@@ -60,17 +63,13 @@ def run(refresh: Refresh) -> StageReport:
     report = StageReport("chunks")
     if refresh.converged:
         return report
-    settings, space = refresh.settings.chunking, refresh.bench.space
-    if settings.max_tokens > space.token_limit - 8:
-        raise ConfigurationError(
-            f"chunking.max_tokens of {refresh.name} is {settings.max_tokens}, but the model of space "
-            f"{refresh.bench.space_name} reads {space.token_limit} tokens with its marks; set it to at most "
-            f"{space.token_limit - 8}."
-        )
+    _fits(refresh)
     tally: Counter[str] = Counter(documents=0, chunks=0, tokens=0)
     growth = Growth()
     with refresh.bench.database.connect() as reader:
         waiting = reader.stream(Unchunked, "chunks/read_unchunked", refresh.params, batch=50)
+        if refresh.cutting.limits:
+            waiting = chain(waiting, _too_long(refresh))
         for batch in _batches(_cut(refresh, waiting)):
             whole = [cut for cut in batch if not cut.failure]
             _store(refresh, whole)
@@ -86,13 +85,66 @@ def run(refresh: Refresh) -> StageReport:
     return report
 
 
+def _fits(refresh: Refresh) -> None:
+    """Make sure that the declared size fits the model whose tokens count.
+
+    Raises:
+        ConfigurationError: it does not.
+    """
+    if refresh.cutting.remembered:
+        return
+    live = next((space.name for space in refresh.spaces() if space.live), refresh.bench.first_space)
+    limit, declared = refresh.bench.space(live).token_limit, refresh.cutting.settings.max_tokens
+    if declared > limit - MARKS:
+        raise ConfigurationError(
+            f"chunking.max_tokens of {refresh.name} is {declared}, but the model of space {live} reads {limit} tokens "
+            f"with its marks; set it to at most {limit - MARKS}."
+        )
+
+
+@dataclass(frozen=True)
+class _Piece:
+    elements_id: int
+    text: str
+
+
+def _too_long(refresh: Refresh) -> Iterator[Unchunked]:
+    """Yield the parses one of whose chunks is longer than a kept space reads: they are cut again, all others stay."""
+    limits = refresh.cutting.limits
+    params = refresh.params | {"recipe_id": refresh.chunk_recipe_id, "bytes": min(limits.values()) - 2}
+    with refresh.bench.database.connect() as reader:
+        long: set[int] = set()
+        for piece in reader.stream(_Piece, "chunks/read_long_chunks", params, batch=200):
+            if piece.elements_id not in long and exceeds(piece.text, limits):
+                long.add(piece.elements_id)
+        yield from reader.stream(Unchunked, "chunks/read_parses", {"elements_ids": sorted(long)}, batch=50)
+
+
+def cutter(cutting: Cutting) -> Callable[[Unchunked], list[Chunk]]:
+    """Return a function that cuts a parse; the tokenizers are loaded here, so that their absence is nobody's document.
+
+    Args:
+        cutting: whose tokens count, and what else bounds a chunk.
+    """
+    count = counter(cutting.tokenizer, cutting.limits, cutting.settings.max_tokens)
+    own = load_tokenizer(cutting.tokenizer).count
+
+    def cut(item: Unchunked) -> list[Chunk]:
+        pieces = chunk(item.text, [Element(**element) for element in item.elements], cutting.settings, count)
+        if not cutting.limits:
+            return pieces
+        # What is kept and paid by is the true count, not the scaled one.
+        return [replace(piece, tokens=own(piece.text)) for piece in pieces]
+
+    return cut
+
+
 def _cut(refresh: Refresh, waiting: Iterable[Unchunked]) -> Iterator[Cut]:
     """Cut parse by parse; one that cannot be cut costs itself alone."""
-    count, settings = refresh.bench.tokenizer.count, refresh.settings.chunking
+    cut_parse = cutter(refresh.cutting)
     for item in waiting:
         try:
-            elements = [Element(**element) for element in item.elements]
-            cut = Cut(item.elements_id, chunk(item.text, elements, settings, count))
+            cut = Cut(item.elements_id, cut_parse(item))
         except Exception as error:  # Whatever it is, it is about this document.
             cut = Cut(item.elements_id, [], _place_of(error))
         yield cut

@@ -42,6 +42,8 @@ REASONS = {
     "with the audit that its detail names",
     "endpoint_refused": "the embedding endpoint refused the text of this chunk, so that no search finds it; change the "
     "text, or mend the endpoint and retry",
+    "too_long": "the model of the space does not read the text of this chunk to its end; refresh, and its document is "
+    "cut anew for that model",
 }
 """What a person is told, and told to do, by reason code."""
 

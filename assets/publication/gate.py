@@ -28,6 +28,27 @@ class Accepted:
 
 
 @dataclass(frozen=True)
+class SpaceFacts:
+    """What `read_gate_of_space.sql` found in a space that the publish demands.
+
+    Attributes:
+        space: its name.
+        texts_without_vector: texts of candidates that have no vector there and were not refused.
+        documents_refused: candidates with a text that its endpoint refused.
+        texts_wanted: texts of candidates.
+        texts_refused: of those, refused by its endpoint.
+        vectors_without_pass: vectors of candidates that were not audited.
+    """
+
+    space: str
+    texts_without_vector: int
+    documents_refused: int
+    texts_wanted: int
+    texts_refused: int
+    vectors_without_pass: int
+
+
+@dataclass(frozen=True)
 class GateFacts:
     """What `read_gate.sql` found.
 
@@ -42,11 +63,7 @@ class GateFacts:
         candidates: documents that would show something new.
         elements_without_pass: of those, with an unaudited parse.
         chunk_sets_without_pass: of those, with unaudited chunks.
-        texts_without_vector: texts of candidates that have no vector and were not refused.
-        documents_refused: candidates with a text that the endpoint refused.
-        texts_wanted: texts of candidates.
-        texts_refused: of those, refused by the endpoint.
-        vectors_without_pass: vectors of candidates that were not audited.
+        spaces: what is missing in each space that the publish demands.
     """
 
     documents: int
@@ -59,11 +76,7 @@ class GateFacts:
     candidates: int
     elements_without_pass: int
     chunk_sets_without_pass: int
-    texts_without_vector: int
-    documents_refused: int
-    texts_wanted: int
-    texts_refused: int
-    vectors_without_pass: int
+    spaces: tuple[SpaceFacts, ...] = ()
 
 
 def overruled(facts: GateFacts, limits: Limits, accepted: Accepted) -> dict[str, dict[str, int]]:
@@ -129,20 +142,33 @@ def findings(facts: GateFacts, limits: Limits, accepted: Accepted) -> dict[str, 
             f"{facts.quarantined} of {facts.documents} documents are in quarantine, more than the limits allow; "
             "`suimon status` lists the reasons"
         )
-    refused_share = facts.documents_refused / max(1, facts.documents)
-    if facts.documents_refused > limits.quarantined_documents and refused_share > limits.quarantined_share:
-        found["too_many_refused"] = (
-            f"the endpoint refused {facts.texts_refused} of {facts.texts_wanted} texts, in {facts.documents_refused} "
-            "documents, more than the limits allow; check the endpoint, then refresh with --retry"
-        )
-    unaudited = {
+    missing = {
         "parses": facts.elements_without_pass,
         "chunk sets": facts.chunk_sets_without_pass,
-        "vectors": facts.vectors_without_pass,
+        "vectors": sum(space.vectors_without_pass for space in facts.spaces),
     }
-    missing = [f"{count} {name}" for name, count in unaudited.items() if count]
-    if missing:
-        found["unaudited"] = f"{', '.join(missing)} have no recorded pass; run the checks of the earlier stages"
-    if facts.texts_without_vector:
-        found["without_vector"] = f"{facts.texts_without_vector} texts have no vector; run the vectors stage"
+    unaudited = [f"{count} {name}" for name, count in missing.items() if count]
+    if unaudited:
+        found["unaudited"] = f"{', '.join(unaudited)} have no recorded pass; run the checks of the earlier stages"
+    for space in facts.spaces:
+        found |= _in_space(space, facts, limits)
+    return found
+
+
+def _in_space(space: SpaceFacts, facts: GateFacts, limits: Limits) -> dict[str, str]:
+    """Return what is missing in a space; it is named where it is not the only one."""
+    several = len(facts.spaces) > 1
+    key, where = (f" in {space.space}", f" in space {space.space}") if several else ("", "")
+    found = {}
+    share = space.documents_refused / max(1, facts.documents)
+    if space.documents_refused > limits.quarantined_documents and share > limits.quarantined_share:
+        found[f"too_many_refused{key}"] = (
+            f"the endpoint{f' of space {space.space}' if several else ''} refused {space.texts_refused} of "
+            f"{space.texts_wanted} texts, in {space.documents_refused} documents, more than the limits allow; check "
+            "the endpoint, then refresh with --retry"
+        )
+    if space.texts_without_vector:
+        found[f"without_vector{key}"] = (
+            f"{space.texts_without_vector} texts have no vector{where}; run the vectors stage"
+        )
     return found

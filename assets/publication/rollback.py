@@ -12,6 +12,7 @@ from typing import Any
 
 from assets.lease import acquire
 from assets.publication.gate import COUNTED
+from assets.vectors.spaces import KeptSpace, read_kept
 from assets.workbench import Workbench
 from resources import failpoints
 from resources.errors import ConfigurationError
@@ -28,6 +29,7 @@ class Publish:
         kind: `refresh` or `rollback`.
         restores: the publish that a rollback brought back.
         run_id: the run that made it.
+        space: the live space at that moment.
         counts: what it moved.
         kept: whether its state can be brought back.
         current: whether readers see its state now.
@@ -38,6 +40,7 @@ class Publish:
     kind: str
     restores: int | None
     run_id: str
+    space: str | None
     counts: dict[str, Any]
     kept: bool
     current: bool
@@ -70,7 +73,8 @@ def rollback(bench: Workbench, name: str, number: int, *, by: str, run_id: str) 
         How many documents were added, changed and removed, and the number of the publish that this made.
 
     Raises:
-        ConfigurationError: there is no such publish, or its state was collected as garbage.
+        ConfigurationError: there is no such publish, its state was collected as garbage, or the live space cannot show
+            it.
         CollectionBusy: a refresh holds the collection.
     """
     with bench.database.connect() as session:
@@ -84,6 +88,7 @@ def rollback(bench: Workbench, name: str, number: int, *, by: str, run_id: str) 
                 lease.confirm(session)
                 _find(session, name, number)  # Again: a garbage collection may have come first.
                 counts = _move(session, collection_id, name, number, run_id)
+                _keep_whole(session, collection_id, name, number)
                 session.execute("publication/pin", {"collection_id": collection_id, "pinned_to": number, "by": by})
                 failpoints.reach("rollback.committing")
             with session.transaction():  # After the flip: readers are back before the words are counted.
@@ -150,3 +155,39 @@ def _move(session: Session, collection_id: int, name: str, number: int, run_id: 
     session.execute("publication/move_heads", params)
     session.execute("publication/record_counts", params | {"counts": json.dumps(counts)})
     return {"publish_number": publish["number"]} | {kind: counts[kind] for kind in COUNTED}
+
+
+def _keep_whole(session: Session, collection_id: int, name: str, number: int) -> None:
+    """Make sure that readers find in the live space all that was brought back; other spaces may have to be filled anew.
+
+    Raises:
+        ConfigurationError: they would not; nothing is moved then.
+    """
+    for space in read_kept(session, collection_id):
+        params = {"collection_id": collection_id, "space_id": space.space_id}
+        lacking = int(session.value("publication/count_lacking", params, vectors=space.table))
+        if lacking and space.live:
+            raise ConfigurationError(_cannot_show(session, space, collection_id, name, number, lacking))
+        if lacking and space.filled:  # The next refresh fills it.
+            session.execute("publication/unfill_space", params)
+            session.value("publication/note_ready", params)
+
+
+def _cannot_show(session: Session, live: KeptSpace, collection_id: int, name: str, number: int, lacking: int) -> str:
+    """Say which space could show a publish, and whether it is still there."""
+    shown_in = {found.number: found.space for found in list_publishes(session, name)}[number]
+    begin = (
+        f"Publish {number} of {name} cannot be brought back: {lacking} of its texts have no vector in {live.name}, the "
+        "space that readers see"
+    )
+    if any(space.name == shown_in for space in read_kept(session, collection_id) if not space.live):
+        return (
+            f"{begin}; it was made in space {shown_in}, so run `suimon space promote {shown_in}` first, then roll back."
+        )
+    dropped = session.records("vectors/read_dropped_space", {"name": shown_in})
+    if dropped:
+        return (
+            f"{begin}, and {shown_in}, the space in which it was made, was dropped by {dropped[0]['dropped_by']} on "
+            f"{dropped[0]['dropped_at']:%Y-%m-%d}."
+        )
+    return f"{begin}."

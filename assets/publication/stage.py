@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -12,13 +13,15 @@ from assets.auditing.audit import suite_id
 from assets.chunks import audits as chunk_audits
 from assets.documents.patterns import PARTS_OF_URI, placeholders
 from assets.elements import audits as element_audits
-from assets.publication.gate import COUNTED, Accepted, GateFacts, findings, overruled
+from assets.publication.gate import COUNTED, Accepted, GateFacts, SpaceFacts, findings, overruled
 from assets.refresh import Refresh, StageReport
 from assets.settings import Collection
 from assets.vectors import audits as vector_audits
-from assets.vectors.spaces import KnownSpace, find_space
+from assets.vectors.index import build_index
+from assets.vectors.spaces import KeptSpace
 from resources import failpoints
 from resources.errors import GateClosed
+from resources.postgres import Session
 
 ATTEMPTS = 20
 """How often a publish begins again because the lease was renewed at the very moment at which it began."""
@@ -38,24 +41,26 @@ def run(refresh: Refresh) -> StageReport:
     report = StageReport("publication")
     if refresh.converged:
         return report
-    space = find_space(refresh.session, refresh.bench.space_name)
-    if space is None:  # Nothing was ever embedded: an empty source.
+    spaces = refresh.spaces()
+    if not spaces:  # Nothing was ever embedded: an empty source.
         return report
     pin = refresh.session.record("publication/read_pin", refresh.params)
     if pin["pinned_to"] is not None:
         with refresh.writing():
-            _settle(refresh, space)
-        report.counts = {"prepared": pin["candidates"], "pinned_to": pin["pinned_to"]}
+            _settle(refresh, spaces)
+            _fill(refresh, spaces)
+        _build_indexes(refresh, report)
+        report.counts |= {"prepared": pin["candidates"], "pinned_to": pin["pinned_to"]}
         return report
-    suites = _suites(refresh, space)
-    _build_index(refresh, space, report)
+    _build_first_index(refresh, spaces, report)
     failpoints.reach("publication.indexed")
     try:
-        counts = _publish(refresh, space, suites)
+        counts = _publish(refresh)
     except GateClosed as closed:
         _record_verdict(refresh, closed.args[1] if len(closed.args) > 1 else {})
         raise
     failpoints.reach("publication.committed")
+    _build_indexes(refresh, report)
     if counts is None:
         return report
     _record_verdict(refresh, {})
@@ -65,24 +70,27 @@ def run(refresh: Refresh) -> StageReport:
     return report
 
 
-def _publish(refresh: Refresh, space: KnownSpace, suites: dict[str, int]) -> dict[str, Any] | None:
+def _publish(refresh: Refresh) -> dict[str, Any] | None:
     """Gate and flip in one transaction that sees one state throughout; what was moved, or None for nothing.
 
-    The lease's row is renewed by a thread: the transaction begins again where that came in between.
+    The lease's row is renewed by a thread, and spaces are filled, promoted and dropped by others: the transaction
+    begins again where that came in between.
     """
     for attempt in range(ATTEMPTS):
         try:
             with refresh.writing(repeatable_read=True):
-                _pass_gate(refresh, space, suites)
+                spaces = refresh.spaces()
+                demanded = [space for space in spaces if space.demanded]
+                _pass_gate(refresh, demanded)
                 failpoints.reach("publication.gated")
-                counts = _flip(refresh, space, suites)
-                _mark_converged(refresh, space)
+                counts = _flip(refresh, demanded)
+                _mark_converged(refresh, spaces)
                 failpoints.reach("publication.committing")
         except _NothingToMove:
             with refresh.writing():
-                _mark_converged(refresh, space)
+                _mark_converged(refresh, refresh.spaces())
             return None
-        except psycopg.errors.SerializationFailure:
+        except (psycopg.errors.SerializationFailure, psycopg.errors.UndefinedTable):
             if attempt == ATTEMPTS - 1:
                 raise
             time.sleep(0.05 * (attempt + 1))
@@ -91,39 +99,92 @@ def _publish(refresh: Refresh, space: KnownSpace, suites: dict[str, int]) -> dic
     raise AssertionError("a loop that returns or raises")
 
 
-def _mark_converged(refresh: Refresh, space: KnownSpace) -> None:
-    """Let the next refresh stop early, unless something is still waiting to be read, cut, embedded or shown."""
-    _settle(refresh, space)
-    if not refresh.session.value("publication/has_leftovers", refresh.params):
-        refresh.session.execute("publication/mark_converged", refresh.params | {"fingerprint": refresh.fingerprint})
+def _mark_converged(refresh: Refresh, spaces: Sequence[KeptSpace]) -> None:
+    """Let the next refresh stop early, unless something is still waiting: to be read, cut, embedded, shown, indexed."""
+    _settle(refresh, spaces)
+    _fill(refresh, spaces)
+    waiting = refresh.session.value("publication/has_leftovers", refresh.params)
+    if not waiting and not refresh.session.records("publication/wants_index"):
+        fingerprint = {"fingerprint": refresh.fingerprint_now()}
+        refresh.session.execute("publication/mark_converged", refresh.params | fingerprint)
 
 
-def _settle(refresh: Refresh, space: KnownSpace) -> None:
+def _settle(refresh: Refresh, spaces: Sequence[KeptSpace]) -> None:
     """Forget what wanted a vector again and has it."""
-    params = refresh.params | {"space_id": space.space_id}
-    refresh.session.execute("vectors/settle_wanted", params, vectors=space.table)
+    for space in spaces:
+        params = refresh.params | {"space_id": space.space_id}
+        refresh.session.execute("vectors/settle_wanted", params, vectors=space.table)
 
 
-def _suites(refresh: Refresh, space: KnownSpace) -> dict[str, int]:
+def _fill(refresh: Refresh, spaces: Sequence[KeptSpace]) -> None:
+    """Note in which spaces the collection is complete, by what its heads are at this point of the transaction."""
     session = refresh.session
+    new = [space.space_id for space in spaces if space.demanded and not space.filled]
+    filled = session.records("publication/fill_spaces", refresh.params | {"space_ids": new}) if new else []
+    for space in spaces:
+        if not space.demanded:
+            params = refresh.params | _in_space(session, space)
+            filled += session.records("publication/fill_space", params, vectors=space.table)
+    for row in filled:
+        session.value("publication/note_ready", row)
+
+
+def _in_space(session: Session, space: KeptSpace) -> dict[str, Any]:
+    suite = vector_audits.suite(space.dimensions, normalised=space.normalised)
+    return {"space_id": space.space_id, "space": space.name, "vector_suite": suite_id(session, suite)}
+
+
+def _suites(refresh: Refresh) -> dict[str, int]:
     return {
-        "element_suite": suite_id(session, element_audits.suite()),
-        "chunk_suite": suite_id(session, chunk_audits.suite(refresh.settings.chunking)),
-        "vector_suite": suite_id(session, vector_audits.suite(space.dimensions, normalised=space.normalised)),
+        "element_suite": suite_id(refresh.session, element_audits.suite()),
+        "chunk_suite": suite_id(refresh.session, chunk_audits.suite(refresh.settings.chunking)),
     }
 
 
-def _build_index(refresh: Refresh, space: KnownSpace, report: StageReport) -> None:
-    """Build the index after the first load, before anybody searches."""
+def _build_first_index(refresh: Refresh, spaces: Sequence[KeptSpace], report: StageReport) -> None:
+    """Build the index of the live space after the first load, before anybody searches."""
+    for space in spaces:
+        if space.live:
+            _build(refresh, space.space_id, report)
+
+
+def _build_indexes(refresh: Refresh, report: StageReport) -> None:
+    """Build the index of a space that has just become complete, before it may be promoted.
+
+    A process that dies before it is built leaves the collection unconverged: the next refresh builds it.
+    """
+    refresh.session.records("publication/note_all_ready")
+    waiting = refresh.session.records("publication/wants_index")
+    for row in waiting:
+        _build(refresh, row["space_id"], report)
+    if waiting:
+        with refresh.writing():
+            _mark_converged(refresh, refresh.spaces())
+
+
+def _build(refresh: Refresh, space_id: int, report: StageReport) -> None:
     started = time.perf_counter()
-    if refresh.session.value("vectors/build_index", {"space_id": space.space_id}):
-        report.counts["index_built"] = 1
-        report.counts["index_milliseconds"] = round(1000 * (time.perf_counter() - started))
+    build = build_index(refresh.bench, refresh.session, space_id)
+    report.notes += build.notes
+    if build.built:
+        report.counts["index_built"] = report.counts.get("index_built", 0) + 1
+        milliseconds = round(1000 * (time.perf_counter() - started))
+        report.counts["index_milliseconds"] = report.counts.get("index_milliseconds", 0) + milliseconds
 
 
-def _pass_gate(refresh: Refresh, space: KnownSpace, suites: dict[str, int]) -> None:
-    params = refresh.params | suites | {"space_id": space.space_id}
-    facts = GateFacts(**refresh.session.record("publication/read_gate", params, vectors=space.table))
+def _pass_gate(refresh: Refresh, demanded: Sequence[KeptSpace]) -> None:
+    session = refresh.session
+    facts = GateFacts(
+        **session.record("publication/read_gate", refresh.params | _suites(refresh)),
+        spaces=tuple(
+            SpaceFacts(
+                **session.record(
+                    "publication/read_gate_of_space", refresh.params | _in_space(session, space), vectors=space.table
+                )
+            )
+            for space in demanded
+        ),
+    )
     limits = refresh.settings.limits
     accepted = Accepted(refresh.bench.accept_deletions, refresh.bench.accept_growth)
     found = findings(facts, limits, accepted)
@@ -137,7 +198,19 @@ def _pass_gate(refresh: Refresh, space: KnownSpace, suites: dict[str, int]) -> N
         )
 
 
-def _flip(refresh: Refresh, space: KnownSpace, suites: dict[str, int]) -> dict[str, Any]:
+def _unsettled(refresh: Refresh, demanded: Sequence[KeptSpace]) -> list[int]:
+    """Return the chunk sets that may not be shown, since a text of theirs is missing in a space."""
+    session = refresh.session
+    return [
+        row["chunk_set_id"]
+        for space in demanded
+        for row in session.records(
+            "publication/read_unsettled", refresh.params | _in_space(session, space), vectors=space.table
+        )
+    ]
+
+
+def _flip(refresh: Refresh, demanded: Sequence[KeptSpace]) -> dict[str, Any]:
     session = refresh.session
     before = session.record("publication/count_heads", refresh.params)
     publish = session.record(
@@ -146,8 +219,10 @@ def _flip(refresh: Refresh, space: KnownSpace, suites: dict[str, int]) -> dict[s
         | {"refresh_id": refresh.refresh_id, "run_id": refresh.run_id, "kind": "refresh", "restores": None},
     )
     params = refresh.params | {"publish_id": publish["publish_id"], "collection": refresh.name}
-    wanted = params | suites | {"space_id": space.space_id} | _link(refresh.settings)
-    if not session.execute("publication/insert_changes", wanted, vectors=space.table):
+    unsettled = {"unsettled": _unsettled(refresh, demanded)}
+    if not session.execute(
+        "publication/insert_changes", params | _suites(refresh) | unsettled | _link(refresh.settings)
+    ):
         raise _NothingToMove
     failpoints.reach("publication.changes_written")
     counts = session.record("publication/count_changes", params)

@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 import psycopg
 
 from assets.upkeep.reach import read_spaces
+from assets.vectors.index import Build, watched
+from assets.workbench import Workbench
 from resources import failpoints
 from resources.errors import ConfigurationError, TransientError
 from resources.postgres import Session
@@ -24,17 +26,18 @@ PAUSE_SECONDS = 1.5
 come while it is tried wait for that long at most."""
 
 
-def rebuild_index(session: Session, space_id: int) -> bool:
+def rebuild_index(bench: Workbench, session: Session, space_id: int) -> Build:
     """Build the HNSW index of a space anew, whatever state the old one is in.
 
     Readers use the old one meanwhile; vectors that are to be written wait for the new one.
 
     Args:
+        bench: settings and doors; its progress is told.
         session: a connection of the pipeline role, outside a transaction.
         space_id: the space.
 
     Returns:
-        Whether it was built; False if somebody else is at it.
+        Whether it was built, which it is not if somebody else is at it, and whether its memory did.
 
     Raises:
         ConfigurationError: there is no such space.
@@ -42,15 +45,17 @@ def rebuild_index(session: Session, space_id: int) -> bool:
     """
     with _alone(session, space_id) as alone:
         if not alone:
-            return False
+            return Build()
         counted = [space.retired for space in read_spaces(session) if space.space_id == space_id]
         if not counted:
             raise ConfigurationError(f"The database has no space of number {space_id}; `suimon status` lists them.")
-        session.execute("upkeep/build_spare_index", {"space_id": space_id})
+        with watched(bench, session, space_id) as build:
+            session.execute("upkeep/build_spare_index", {"space_id": space_id, "memory_mb": build.memory_mb})
         failpoints.reach("sweep.index_built")
         _swap(session, space_id, counted[0])
         failpoints.reach("sweep.index_swapped")
-        return True
+        build.built = True
+        return build
 
 
 @contextmanager

@@ -19,7 +19,8 @@ from assets.upkeep.rebuild import rebuild_index
 from assets.upkeep.verify_findings import Finding, stopped
 from assets.upkeep.verify_recut import mend_chunk_sets
 from assets.vectors import stage as vector_stage
-from assets.vectors.spaces import KnownSpace, find_space
+from assets.vectors.index import build_index
+from assets.vectors.spaces import KnownSpace, read_spaces
 from assets.workbench import Workbench
 from resources.errors import GateClosed, SuimonError
 from resources.postgres import Session
@@ -45,7 +46,7 @@ class Held:
         lease: the right to write.
         name: the collection.
         collection_id: its number.
-        space: the declared space; None before anything was embedded.
+        spaces: that the database keeps.
         run_id: who mends.
     """
 
@@ -54,13 +55,17 @@ class Held:
     lease: Lease
     name: str
     collection_id: int
-    space: KnownSpace | None
+    spaces: list[KnownSpace]
     run_id: str
 
     @property
-    def params(self) -> dict[str, int | None]:
+    def params(self) -> dict[str, int]:
         """The parameters that nearly every query takes."""
-        return {"collection_id": self.collection_id, "space_id": self.space.space_id if self.space else None}
+        return {"collection_id": self.collection_id}
+
+    def params_in(self, space: KnownSpace) -> dict[str, int]:
+        """The parameters of queries about the collection's vectors in a space."""
+        return self.params | {"space_id": space.space_id}
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -108,8 +113,8 @@ def _repair(bench: Workbench, name: str, collection_id: int, kinds: set[str], ru
             stops += _mend_heads(held)
         if kinds & CHUNKS:
             stops += mend_chunk_sets(held)
-        if held.space is not None:
-            _ask_for_vectors(held, held.space, faulty=bool(kinds & VECTORS))
+        for space in held.spaces:
+            _ask_for_vectors(held, space, faulty=bool(kinds & VECTORS))
         _clear(held, kinds)
         if held.session.value("verify/count_wanted", held.params):
             _embed(held)
@@ -129,8 +134,7 @@ def _holding(bench: Workbench, name: str, collection_id: int, run_id: str) -> It
         )
         bench.leases[name] = lease
         try:
-            space = find_space(session, bench.space_name)
-            yield Held(bench, session, lease, name, collection_id, space, run_id)
+            yield Held(bench, session, lease, name, collection_id, read_spaces(session), run_id)
         finally:
             if bench.leases.pop(name, None) is not None:
                 lease.release()
@@ -164,13 +168,13 @@ def _mend_heads(held: Held) -> list[Finding]:
 
 def _ask_for_vectors(held: Held, space: KnownSpace, *, faulty: bool) -> None:
     """Take faulty vectors away and note which published texts want one."""
-    session = held.session
+    session, params = held.session, held.params_in(space)
     with held.writing():
         if faulty:
             held.bench.collection(held.name)  # Where it is not declared, nobody knows who could make them again.
-            session.execute("verify/delete_faulty_vectors", held.params, vectors=space.table)
-        asked = session.execute("verify/want_texts", held.params, vectors=space.table)
-        session.execute("verify/forget_passes", held.params, vectors=space.table)
+            session.execute("verify/delete_faulty_vectors", params, vectors=space.table)
+        asked = session.execute("verify/want_texts", params, vectors=space.table)
+        session.execute("verify/forget_passes", params, vectors=space.table)
         if faulty or asked:
             session.execute("refresh/mark_unconverged", held.params)
 
@@ -179,8 +183,8 @@ def _clear(held: Held, kinds: set[str]) -> None:
     """Take away what dead runs left, and let the next refresh look at what is unaccounted for."""
     with held.writing():
         held.session.execute("verify/delete_unheld_claims", held.params)
-        if held.space is not None:
-            held.session.execute("verify/delete_fulfilled_wishes", held.params, vectors=held.space.table)
+        for space in held.spaces:
+            held.session.execute("verify/delete_fulfilled_wishes", held.params_in(space), vectors=space.table)
         if "documents_unaccounted" in kinds:
             held.session.execute("refresh/mark_unconverged", held.params)
 
@@ -200,8 +204,7 @@ def _embed(held: Held) -> None:
         failed = [result.audit.name for result in audit_stage(refresh, "vectors") if result.blocks]
         if failed:
             raise GateClosed(f"the vectors that were lost did not pass again: {', '.join(failed)}.")
-        space = find_space(refresh.session, held.bench.space_name)
-        if space is not None:
+        for space in held.spaces:
             with refresh.writing():
                 params = refresh.params | {"space_id": space.space_id}
                 refresh.session.execute("vectors/settle_wanted", params, vectors=space.table)
@@ -212,14 +215,15 @@ def _embed(held: Held) -> None:
 def _repair_common(bench: Workbench, kinds: set[str]) -> None:
     """Mend what belongs to no collection: vectors that nothing uses, the index, the limiter's memory."""
     with bench.database.connect() as session:
-        space = find_space(session, bench.space_name)
-        if space is not None and kinds & VECTORS:
+        for space in read_spaces(session):
             params = {"space_id": space.space_id, "collection_id": None}
-            session.execute("verify/delete_faulty_vectors", params, vectors=space.table)
-        if space is not None and kinds & INDEX:
-            if "index_missing" in kinds:
-                session.value("vectors/build_index", {"space_id": space.space_id})
-            else:
-                rebuild_index(session, space.space_id)
+            if kinds & VECTORS:
+                session.execute("verify/delete_faulty_vectors", params, vectors=space.table)
+            if kinds & INDEX and session.records("verify/find_index_faults", params, vectors=space.table):
+                build = build_index(bench, session, space.space_id)
+                if not build.built:
+                    rebuild_index(bench, session, space.space_id)
+            elif "vectors_unreachable" in kinds:
+                rebuild_index(bench, session, space.space_id)
         if "rate_usage_old" in kinds:
             session.execute("verify/delete_old_rate_usage")

@@ -15,6 +15,7 @@ import psycopg
 
 from assets.upkeep.reach import BATCH, collect, read_spaces, undisturbed
 from assets.upkeep.rebuild import is_due, rebuild_index
+from assets.vectors.index import Build
 from assets.workbench import Workbench
 from resources import failpoints
 from resources.errors import TransientError
@@ -38,6 +39,7 @@ class SweepReport:
         collected: publishes that cannot be brought back any more since now.
         rows: rows that are left, by table.
         table_bytes: by table: before and after.
+        notes: sentences about the building of indexes.
     """
 
     removed: dict[str, int]
@@ -47,6 +49,7 @@ class SweepReport:
     collected: int = 0
     rows: dict[str, int] = field(default_factory=dict)
     table_bytes: dict[str, tuple[int, int]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def sweep(bench: Workbench, *, run_id: str, keep_days: int, keep_publishes: int, batch: int = BATCH) -> SweepReport:
@@ -73,11 +76,13 @@ def sweep(bench: Workbench, *, run_id: str, keep_days: int, keep_publishes: int,
         found["claims"] = session.execute("upkeep/remove_stale_claims")
         found["rate_usage"] = session.execute("upkeep/remove_old_usage")
         removed = {table: found[table] for table in TABLES}
-        rebuilt = _rebuild(session)
+        builds = _rebuild(bench, session)
         after = _bytes(session)
         report = SweepReport(
-            removed, sum(before.values()), sum(after.values()), rebuilt, collected, count_rows(session),
+            removed, sum(before.values()), sum(after.values()), any(build.built for build in builds), collected,
+            count_rows(session),
             {name: (before.get(name, 0), size) for name, size in after.items()},
+            tuple(note for build in builds for note in build.notes),
         )  # fmt: skip
         _record(session, run_id, report, started)
         failpoints.reach("sweep.recorded")
@@ -125,11 +130,10 @@ def alone(session: Session) -> Iterator[None]:
             session.execute("upkeep/unlock_sweep")
 
 
-def _rebuild(session: Session) -> bool:
+def _rebuild(bench: Workbench, session: Session) -> list[Build]:
     """Build anew the indexes that need it."""
     due = [space.space_id for space in read_spaces(session) if is_due(session, space.space_id)]
-    rebuilt = [rebuild_index(session, space_id) for space_id in due]
-    return any(rebuilt)
+    return [rebuild_index(bench, session, space_id) for space_id in due]
 
 
 def count_rows(session: Session) -> dict[str, int]:

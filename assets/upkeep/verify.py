@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from assets.upkeep.repair import repair_all
-from assets.upkeep.verify_findings import Finding, finding, settle
-from assets.vectors.spaces import KnownSpace, find_space
+from assets.upkeep.verify_findings import Finding, finding, merge, settle
+from assets.vectors.spaces import KnownSpace, read_spaces
 from assets.workbench import Workbench
 from resources.errors import ConfigurationError
 from resources.postgres import Session
@@ -29,14 +29,14 @@ class Scope:
     Attributes:
         collections: numbers by name.
         whole: whether it is everything that the database holds.
-        space: the declared space; None before anything was embedded.
+        spaces: that the database keeps.
         sample: vectors asked for through the index, at most.
         seed: draws that sample.
     """
 
     collections: dict[str, int]
     whole: bool
-    space: KnownSpace | None
+    spaces: list[KnownSpace]
     sample: int
     seed: int
 
@@ -68,7 +68,7 @@ def verify(
     """
     started = datetime.now(UTC)
     with bench.database_as_it_is.connect() as session:
-        scope = _scope(session, bench, names, sample, zlib.crc32(run_id.encode()))
+        scope = _scope(session, names, sample, zlib.crc32(run_id.encode()))
         found = _look(session, scope)
     if repair and found:
         stops = repair_all(bench, scope.collections, found, run_id=run_id)
@@ -78,7 +78,7 @@ def verify(
     return found
 
 
-def _scope(session: Session, bench: Workbench, names: Sequence[str] | None, sample: int, seed: int) -> Scope:
+def _scope(session: Session, names: Sequence[str] | None, sample: int, seed: int) -> Scope:
     rows = session.records("verify/read_collections", {"names": None if names is None else list(names)})
     known = {str(row["name"]): int(row["collection_id"]) for row in rows}
     unknown = [name for name in names or () if name not in known]
@@ -87,7 +87,7 @@ def _scope(session: Session, bench: Workbench, names: Sequence[str] | None, samp
             f"The database holds no collection {', '.join(map(repr, unknown))}; `suimon status` lists those that it "
             "holds."
         )
-    return Scope(known, names is None, find_space(session, bench.space_name), sample, seed)
+    return Scope(known, names is None, read_spaces(session), sample, seed)
 
 
 @contextmanager
@@ -106,17 +106,16 @@ def _look(session: Session, scope: Scope) -> list[Finding]:
     found: list[Finding] = []
     for name in ("find_head_faults", "find_chunk_faults", "find_text_faults", "find_unaccounted"):
         found += _ask(session, scope, f"verify/{name}")
-    if scope.space is None:
-        return found
-    found += _ask(session, scope, "verify/find_vector_faults")
-    if scope.whole:
-        found += _ask(session, scope, "verify/find_unused_vector_faults")
-    found += _look_at_index(session, scope, scope.space)
-    return found + _ask(session, scope, "verify/find_leftovers")
+    for space in scope.spaces:
+        found += _ask(session, scope, "verify/find_vector_faults", space)
+        if scope.whole:
+            found += _ask(session, scope, "verify/find_unused_vector_faults", space)
+        found += _look_at_index(session, scope, space)
+        found += _ask(session, scope, "verify/find_fulfilled_wishes", space)
+    return merge(found + _ask(session, scope, "verify/find_leftovers"))
 
 
-def _ask(session: Session, scope: Scope, query: str) -> list[Finding]:
-    space = scope.space
+def _ask(session: Session, scope: Scope, query: str, space: KnownSpace | None = None) -> list[Finding]:
     params = {
         "collection_ids": scope.ids,
         "all_collections": scope.whole,
@@ -124,13 +123,14 @@ def _ask(session: Session, scope: Scope, query: str) -> list[Finding]:
     }
     with _looking(session):
         rows = session.records(query, params, vectors=space.table if space else "")
-    return [finding(row["kind"], row["collection"], row["found"], row["examples"]) for row in rows]
+    where = f" in space {space.name}" if space and len(scope.spaces) > 1 else ""
+    return [finding(row["kind"], row["collection"], row["found"], row["examples"], where) for row in rows]
 
 
 def _look_at_index(session: Session, scope: Scope, space: KnownSpace) -> list[Finding]:
     """Ask whether the index is there and whole, and then for a sample of vectors through it."""
-    found = _ask(session, scope, "verify/find_index_faults")
-    if found or not scope.sample:
+    found = _ask(session, scope, "verify/find_index_faults", space)
+    if found or not scope.sample or not session.value("vectors/has_index_of_any_kind", {"space_id": space.space_id}):
         return found
     params = {
         "seed": scope.seed,
@@ -142,7 +142,8 @@ def _look_at_index(session: Session, scope: Scope, space: KnownSpace) -> list[Fi
         session.value("verify/load_vector")
         session.value("verify/probe_through_index")
         lost = [str(row["text_id"]) for row in session.records("verify/find_unreachable", params, vectors=space.table)]
-    return [finding("vectors_unreachable", None, len(lost), lost)] if lost else []
+    where = f" in space {space.name}" if len(scope.spaces) > 1 else ""
+    return [finding("vectors_unreachable", None, len(lost), lost, where)] if lost else []
 
 
 def _record(

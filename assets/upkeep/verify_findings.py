@@ -55,6 +55,7 @@ class Finding:
         sentence: what it means.
         repaired: how many of them were mended.
         examples: uris, or numbers of texts, at most five; never any text.
+        where: the space or spaces, as a phrase, where there are several.
     """
 
     kind: str
@@ -63,6 +64,7 @@ class Finding:
     sentence: str
     repaired: int = 0
     examples: tuple[str, ...] = ()
+    where: str = ""
 
     @property
     def left(self) -> int:
@@ -70,18 +72,32 @@ class Finding:
         return 0 if self.kind in NOTES else self.count - self.repaired
 
 
-def finding(kind: str, collection: str | None, count: int, examples: Sequence[str] = ()) -> Finding:
-    """Make a finding with the sentence of its kind."""
-    said = SENTENCES[kind].format(n=count)
+def finding(kind: str, collection: str | None, count: int, examples: Sequence[str] = (), where: str = "") -> Finding:
+    """Make a finding with the sentence of its kind; `where` names a space, where there are several."""
+    said = SENTENCES[kind].format(n=count) + where
     return Finding(
         kind, collection, count, f"{collection}: {said}." if collection else f"{said[0].upper()}{said[1:]}.",
-        examples=tuple(examples[:EXAMPLES]),
+        examples=tuple(examples[:EXAMPLES]), where=where,
     )  # fmt: skip
 
 
 def stopped(collection: str | None, sentence: str) -> Finding:
     """Say why something could not be mended."""
     return Finding(STOPPED, collection, 1, f"{collection}: {sentence}" if collection else sentence)
+
+
+def merge(found: Iterable[Finding]) -> list[Finding]:
+    """Add up what was found of one kind and collection in several spaces."""
+    merged: dict[tuple[str, str | None], Finding] = {}
+    for item in found:
+        before = merged.get((item.kind, item.collection))
+        if before is not None:
+            where = before.where + item.where.replace(" in space", " and")
+            count, examples = before.count + item.count, before.examples + item.examples
+            merged[item.kind, item.collection] = finding(item.kind, item.collection, count, examples, where)
+        else:
+            merged[item.kind, item.collection] = item
+    return list(merged.values())
 
 
 def settle(before: Iterable[Finding], after: Iterable[Finding], stops: Iterable[Finding]) -> list[Finding]:
@@ -100,7 +116,7 @@ def settle(before: Iterable[Finding], after: Iterable[Finding], stops: Iterable[
         settled.append(
             replace(
                 found, count=count, repaired=count - (now.count if now else 0),
-                sentence=finding(found.kind, found.collection, count).sentence,
+                sentence=finding(found.kind, found.collection, count, where=found.where).sentence,
             )
         )  # fmt: skip
     return [*settled, *still.values(), *stops]

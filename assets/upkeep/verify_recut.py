@@ -9,14 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from assets.chunks.chunking import Chunk, chunk
-from assets.chunks.stage import Unchunked
-from assets.elements.document import Element
-from assets.recipes import Recipe, chunk_recipe
+from assets.chunks.chunking import Chunk
+from assets.chunks.stage import Unchunked, cutter
+from assets.recipes import Recipe
+from assets.refresh import Cutting, cutting_of
 from assets.upkeep.verify_findings import Finding, stopped
+from assets.vectors.spaces import read_spaces
 from assets.workbench import Workbench
 from resources.postgres import Session
 
@@ -59,6 +60,7 @@ class Damaged:
         declared: digest of the parameters that it was cut with.
         versions: digest of the versions that cut it.
         digest: of its chunks as they were written; None from before there were digests.
+        details: of the recipe that cut it.
         only_without_digest: whether nothing is wrong but that.
     """
 
@@ -67,6 +69,7 @@ class Damaged:
     declared: str | None
     versions: str | None
     digest: bytes | None
+    details: dict[str, Any] | None
     only_without_digest: bool | None
 
 
@@ -79,14 +82,15 @@ def mend_chunk_sets(held: Holding) -> list[Finding]:
     settings = held.bench.collections.get(held.name)
     if settings is None:
         return [stopped(held.name, "it is not declared any more, so that nothing can be cut again; declare it.")]
-    recipe = chunk_recipe(settings.chunking, held.bench.space.tokenizer)
+    row = held.session.records("refresh/read_collection", {"name": held.name})[0]
+    cutting = cutting_of(held.bench, held.name, read_spaces(held.session), row["tokenizer"])
     condemned = 0
     for damaged in held.session.rows(Damaged, "verify/list_damaged_chunk_sets", {"collection_id": held.collection_id}):
         params = {"chunk_set_id": damaged.chunk_set_id}
         if damaged.only_without_digest:
             with held.writing():
                 held.session.execute("chunks/record_digests", {"chunk_set_ids": [damaged.chunk_set_id]})
-        elif not _recut(held, damaged, recipe):
+        elif not _recut(held, damaged, cutting):
             condemned += 1
             with held.writing():
                 held.session.execute("verify/mark_content_unconverged", params)
@@ -107,17 +111,18 @@ def _dead_recipe(session: Session, chunk_set_id: int) -> int:
     return int(session.value("refresh/declare_recipe", recipe.params()))
 
 
-def _recut(held: Holding, damaged: Damaged, recipe: Recipe) -> bool:
+def _recut(held: Holding, damaged: Damaged, cutting: Cutting) -> bool:
     """Cut a set again; keep the result only if it is proved to be what was there. Says whether it was."""
-    wanted = recipe.params()
+    wanted = cutting.recipe.params()
     if damaged.elements_id is None or damaged.declared != wanted["declared"]:
         return False
     parses = held.session.rows(Unchunked, "verify/read_parse", {"elements_id": damaged.elements_id})
     if not parses:
         return False
-    settings, count = held.bench.collection(held.name).chunking, held.bench.tokenizer.count
+    limits = json.loads((damaged.details or {}).get("versions", {}).get("limits", "{}"))  # As it was cut, not as now.
+    cut = cutter(replace(cutting, limits=limits))
     try:
-        pieces = chunk(parses[0].text, [Element(**element) for element in parses[0].elements], settings, count)
+        pieces = cut(parses[0])
     except Exception:  # Whatever it is, the stored parse is not what it was.
         return False
     try:

@@ -7,6 +7,10 @@ LEAST_DISTINCT_SHARE = 0.5
 """Distinct texts have distinct vectors but for those that differ in blanks, width or case only."""
 
 
+COMPLETE = "every_chunk_has_a_vector"
+"""The audit that is not asked in a space that is being filled."""
+
+
 def suite(dimensions: int, *, normalised: bool) -> Suite:
     """Return the suite of the vectors stage.
 
@@ -19,7 +23,7 @@ def suite(dimensions: int, *, normalised: bool) -> Suite:
         "vectors",
         (
             Audit(
-                "every_chunk_has_a_vector",
+                COMPLETE,
                 "Each text that is about to be shown has a vector, or is held back because the endpoint refused it.",
                 "vectors", "missing", maximum=0,
             ),

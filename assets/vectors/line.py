@@ -11,6 +11,7 @@ import numpy as np
 from pgvector import HalfVector
 
 from assets.refresh import Refresh
+from assets.settings import Space
 from assets.vectors.batching import Text, halves
 from assets.vectors.spaces import UNIT_TOLERANCE, KnownSpace
 from assets.vectors.spending import Purse
@@ -58,13 +59,27 @@ class _Answer:
 
 @dataclass
 class Line:
-    """One pass over the texts that wait."""
+    """One pass over the texts that wait for a vector in one space.
+
+    Attributes:
+        refresh: the refresh under way.
+        space: where vectors are missing.
+        declared: how its endpoint is used.
+        endpoint: that is asked.
+        tally: what was done so far.
+        purse: what may still be sent.
+        batches: the texts, claimed and packed.
+        stage: what progress is told under.
+    """
 
     refresh: Refresh
     space: KnownSpace
+    declared: Space
+    endpoint: EmbeddingEndpoint
     tally: Tally
     purse: Purse
     batches: Iterator[list[Text]]
+    stage: str = "vectors"
     _answers: asyncio.Queue[_Answer | None] = field(init=False)
     _drawing: asyncio.Lock = field(init=False)
     _stopped: bool = False
@@ -72,7 +87,7 @@ class Line:
 
     def __post_init__(self) -> None:
         """Begin to count requests."""
-        self._requests_recorded = self.refresh.bench.endpoint.requests
+        self._requests_recorded = self.endpoint.requests
 
     async def run(self, endpoint: EmbeddingEndpoint) -> None:
         """Work through all batches; keep what was answered even if one fails."""
@@ -108,11 +123,10 @@ class Line:
             await self._answer(endpoint, batch)
 
     async def _answer(self, endpoint: EmbeddingEndpoint, batch: list[Text]) -> None:
-        declared = self.refresh.bench.space
         texts = [self.space.passage_prefix + item.text for item in batch]
         try:
             embedded = await endpoint.embed(
-                texts, self.space.model, declared.dimensions, tokens=sum(item.tokens for item in batch)
+                texts, self.space.model, self.declared.dimensions, tokens=sum(item.tokens for item in batch)
             )
         except InputRefused as refusal:
             if len(batch) == 1:
@@ -161,8 +175,9 @@ class Line:
                     for answer in kept
                     for item, vector in zip(answer.texts, answer.vectors, strict=True)  # type: ignore[arg-type]
                 )
-                session.copy("vectors/copy_incoming", ("int8", self.space.storage), rows)
-                session.execute("vectors/merge_incoming", vectors=self.space.table)
+                incoming = incoming_of(self.space)
+                session.copy("vectors/copy_incoming", ("int8", self.space.storage), rows, incoming=incoming)
+                session.execute("vectors/merge_incoming", vectors=self.space.table, incoming=incoming)
             if refused:
                 params = {
                     "space_id": self.space.space_id,
@@ -183,13 +198,12 @@ class Line:
         self.tally.texts += inputs
         self.tally.tokens += tokens
         self.tally.refused += len(refused)
-        self.refresh.bench.progress("vectors", self.tally.texts, self.tally.total)
+        self.refresh.bench.progress(self.stage, self.tally.texts, self.tally.total)
 
     def _record_cost(self, inputs: int, tokens: int) -> int:
         """Write what was paid for into the ledger; returns the requests that were not in it yet."""
-        refresh, declared = self.refresh, self.refresh.bench.space
-        endpoint = refresh.bench.endpoint
-        requests = endpoint.requests - self._requests_recorded
+        refresh = self.refresh
+        requests = self.endpoint.requests - self._requests_recorded
         if requests or inputs:
             refresh.session.execute(
                 "vectors/record_cost",
@@ -198,13 +212,13 @@ class Line:
                     "run_id": refresh.run_id,
                     "stage": "vectors",
                     "model": self.space.model,
-                    "endpoint": host_of(endpoint.base_url),
+                    "endpoint": host_of(self.endpoint.base_url),
                     "timezone": refresh.settings.timezone,
                     "requests": requests,
                     "inputs": inputs,
                     "tokens": tokens,
-                    "price": declared.price_per_million_tokens,
-                    "currency": declared.currency,
+                    "price": self.declared.price_per_million_tokens,
+                    "currency": self.declared.currency,
                 },
             )
         return requests
@@ -214,6 +228,11 @@ class Line:
         requests = self._record_cost(0, 0)
         self._requests_recorded += requests
         self.tally.requests += requests
+
+
+def incoming_of(space: KnownSpace) -> str:
+    """Return the name of the private table through which a space's vectors arrive."""
+    return f"incoming_{space.name}"
 
 
 def _check(embedded: Embedded, space: KnownSpace) -> None:

@@ -22,6 +22,7 @@ sys.path.insert(0, str(REPOSITORY))
 from assets.engine import refresh_collection  # noqa: E402
 from assets.settings import Collection, Space  # noqa: E402
 from assets.workbench import Doors, Workbench  # noqa: E402
+from resources.tokenizers import load_tokenizer  # noqa: E402
 
 COLLECTION = "corpus"
 
@@ -55,8 +56,7 @@ class Suimon:
         }
         return Workbench(
             collections={COLLECTION: Collection.model_validate(collection)},
-            space_name="bench",
-            space=Space.model_validate(space),
+            spaces={"bench": Space.model_validate(space)},
             root=setting.corpus,
             doors=Doors(lambda: setting.database, lambda: ""),
             state_folder=setting.state,
@@ -73,7 +73,7 @@ class Suimon:
 
             tasks = [Task(n, (file.name, "md", hashlib.sha256(content).digest())) for n in range(8)]
             list(self._bench.parser_pool.map(tasks, seconds=60, memory_mb=2048))
-        self._bench.tokenizer.count("a")
+        load_tokenizer("cl100k_base").count("a")
 
     def wipe(self) -> None:
         """Start from nothing: no schema, no space, no ledger. The schema is made again by a migration."""

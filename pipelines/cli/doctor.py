@@ -11,6 +11,7 @@ from itertools import islice
 
 import click
 
+from assets.vectors.spaces import check_declared, read_spaces
 from assets.workbench import Workbench
 from pipelines.cli.output import console, emit_json
 from pipelines.cli.setup import check_declaration
@@ -70,7 +71,11 @@ def examine(config: Config) -> Iterator[Finding]:
         yield _try(f"source {name}", lambda name=name: _source(bench, name))  # type: ignore[misc]
     yield _try("database", lambda: _database(bench))
     yield _try("schema", lambda: _schema(bench))
-    yield _try("embedding endpoint", lambda: _endpoint(bench, config))
+    several = len(config.declaration.spaces) > 1
+    for name in config.declaration.spaces:
+        what = f"endpoint of {name}" if several else "embedding endpoint"
+        yield _try(what, lambda name=name: _endpoint(bench, name))  # type: ignore[misc]
+    yield _try("spaces", lambda: _spaces(bench))
     yield _try("Dagster's database", lambda: _dagster(config))
     yield _try("parser isolation", _isolation)
     yield _try("tesseract", _tesseract)
@@ -128,9 +133,21 @@ def _schema(bench: Workbench) -> str:
     return f"{len(state.pending)} migrations pending; `suimon refresh` or `suimon migrate` applies them"
 
 
-def _endpoint(bench: Workbench, config: Config) -> str:
-    space = config.declaration.space
-    answer = bench.endpoint.run(lambda endpoint: endpoint.embed(["sluice gate"], space.model, space.dimensions))
+def _spaces(bench: Workbench) -> str:
+    database = Database(bench.doors.database_url(), bench.names)
+    if not read_state(database).current:
+        return "none is kept yet"
+    with database.connect() as session:
+        kept = read_spaces(session)
+    check_declared(bench, kept)
+    return ", ".join(f"{space.name}{' (live)' if space.live else ''}" for space in kept) or "none is kept yet"
+
+
+def _endpoint(bench: Workbench, name: str) -> str:
+    space = bench.space(name)
+    answer = bench.endpoint_of(name).run(
+        lambda endpoint: endpoint.embed(["sluice gate"], space.model, space.dimensions)
+    )
     where = "bundled model on loopback" if space.is_local else shown(space.base_url or "")
     return f"{where}: {answer.model or space.model}, {answer.vectors.shape[1]} dimensions"
 

@@ -30,6 +30,7 @@ COMMANDS = {
     "publishes": ("pipelines.cli.publishes", "List the publishes of a collection, and which can be brought back."),
     "rollback": ("pipelines.cli.publishes", "Bring a publish back, and pin the collection to it."),
     "unpin": ("pipelines.cli.publishes", "Let a collection that was rolled back publish again."),
+    "space": ("pipelines.cli.space", "Move to another model: add a space, fill it, promote it, drop the old one."),
     "verify": ("pipelines.cli.verify", "Compare ledger, chunks, vectors and index; mend them with --repair."),
     "sweep": ("pipelines.cli.sweep", "Remove what no head and no kept publish reaches."),
     "erase": ("pipelines.cli.erase", "Remove a document at once, everywhere, and keep it out."),

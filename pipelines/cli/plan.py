@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from pipelines.cli.output import console, emit_json, table
@@ -37,4 +39,18 @@ def plan(collections: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001
             for item in plans
         ],
     )
+    lines = [
+        (item.collection, name, figures["texts"], figures["tokens"], _money(figures))
+        for item in plans
+        if len(item.spaces) > 1 or any(figures["cost"] for figures in item.spaces.values())
+        for name, figures in item.spaces.items()
+        if figures["texts"]
+    ]
+    if lines:
+        console.print()
+        table(("collection", "space", "texts", "tokens", "cost"), lines)
     console.print("[dim]Texts and tokens of files that are not parsed yet are estimated from their size.[/]")
+
+
+def _money(figures: dict[str, Any]) -> str:
+    return "-" if figures["cost"] is None else f"about {figures['cost']} {figures['currency']}"

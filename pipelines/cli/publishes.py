@@ -31,11 +31,12 @@ def publishes(collection: str, as_json: bool) -> int:  # noqa: FBT001
             publish.number, f"{publish.published_at:%Y-%m-%d %H:%M:%S}",
             f"rollback to {publish.restores}" if publish.kind == "rollback" else publish.kind,
             *(publish.counts.get(kind, 0) for kind in ("added", "changed", "removed")),
-            "shown" if publish.current else "kept" if publish.kept else "collected", publish.run_id,
+            "shown" if publish.current else "kept" if publish.kept else "collected", publish.space or "-",
+            publish.run_id,
         )
         for publish in found
     ]  # fmt: skip
-    table(("publish", "at", "by", "added", "changed", "removed", "state", "run"), rows)
+    table(("publish", "at", "by", "added", "changed", "removed", "state", "space", "run"), rows)
     return 0
 
 

@@ -90,6 +90,8 @@ def show(run: Run) -> None:
         report = run.stages[stage]
         counts = ", ".join(_phrase(name, count) for name, count in _ordered(report["counts"]) if count)
         console.print(f"  {stage:<12} {report['seconds']:>7.2f} s  {counts or 'nothing to do'}")
+        for sentence in report.get("notes", []):
+            console.print(f"  {'':<12} {'':>7}    [yellow]{sentence}[/]")
         for reason, count in report["quarantined"].items():
             console.print(f"  {'':<12} {'':>7}    [yellow]{count} quarantined: {reason}[/]")
     if checks:

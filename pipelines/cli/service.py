@@ -32,7 +32,7 @@ def up(port: int | None, read_only: bool) -> None:  # noqa: FBT001
     home = prepare_home(config)
     bench = make_workbench(config)
     _ = bench.database  # Started and migrated before anything asks for it.
-    if config.declaration.space.is_local:
+    if any(space.is_local for space in config.declaration.spaces.values()):
         local_stack(config).embedding_url()
     with open_instance(config) as instance:
         partitions.register(instance, config.declaration.collections)

@@ -51,7 +51,8 @@ def check(show_schema: bool) -> None:  # noqa: FBT001
     declared = config.declaration
     click.echo(
         f"{config_path().name} is valid: {len(declared.collections)} collections "
-        f"({', '.join(declared.collections) or 'none'}), space {declared.space_name}."
+        f"({', '.join(declared.collections) or 'none'}), "
+        f"space{'s' if len(declared.spaces) > 1 else ''} {', '.join(declared.spaces)}."
     )
 
 
@@ -73,7 +74,8 @@ def check_declaration(config: Config) -> None:
         ConfigurationError: one sentence that says what to change.
     """
     declared = config.declaration
-    load_tokenizer(declared.space.tokenizer)
+    for space in declared.spaces.values():
+        load_tokenizer(space.tokenizer)
     for name, collection in declared.collections.items():
         where = f"{config.path.name}: collections.{name}"
         local = "://" not in collection.source or collection.source.startswith("file://")
@@ -83,7 +85,7 @@ def check_declaration(config: Config) -> None:
                 f"{where}.source is {collection.source}, which is no folder; create or correct it."
             )
         _check_schedule(where, collection)
-        if collection.chunking.max_tokens > declared.space.token_limit - 8:
+        if len(declared.spaces) == 1 and collection.chunking.max_tokens > declared.space.token_limit - 8:
             raise ConfigurationError(
                 f"{where}.chunking.max_tokens is {collection.chunking.max_tokens}, but the model of space "
                 f"{declared.space_name} reads {declared.space.token_limit}; set it to at most "

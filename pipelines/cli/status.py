@@ -9,7 +9,8 @@ from typing import Any
 import click
 from rich.markup import escape
 
-from assets.workbench import Workbench
+from assets.upkeep.space_states import describe_spaces, sentence_of
+from assets.vectors.spaces import read_spaces
 from pipelines.cli.output import console, emit_json, table
 from pipelines.config import Config, load
 from pipelines.workbench import local_stack, make_workbench
@@ -59,15 +60,13 @@ def read(config: Config, *, most: int | None = None) -> dict[str, Any]:
     bench = make_workbench(config)
     with bench.database_as_it_is.connect() as session:
         state: dict[str, Any] = {
-            "collections": _collections(session, bench),
+            "collections": _collections(session),
             "quarantine": session.records("status/read_quarantine", {"most": most}),
             "held_back": session.records("status/count_held_back"),
             "costs": session.records("status/read_costs", _timezones(config)),
             "verifications": session.records("status/read_verifications"),
             "sweep": next(iter(session.records("status/read_sweep")), None),
-            "spaces": session.connection.execute(
-                session.compose("SELECT space, model, dimensions, storage, live FROM {search}.spaces")
-            ).fetchall(),
+            "spaces": describe_spaces(session, bench),
         }
     for row in state["verifications"]:
         row["unmended"] = unmended(row["findings"], row["collection"])
@@ -76,15 +75,14 @@ def read(config: Config, *, most: int | None = None) -> dict[str, Any]:
     return state
 
 
-def _collections(session: Session, bench: Workbench) -> list[dict[str, Any]]:
+def _collections(session: Session) -> list[dict[str, Any]]:
     """Read the line of each collection; what it waits for adds up to `waiting`."""
     rows = session.records("status/read_collections")
-    spaces = session.records("vectors/read_space", {"name": bench.space_name})
+    spaces = read_spaces(session)
     waiting: dict[str, dict[str, Any]] = {}
-    if spaces and any(row["prepared"] for row in rows):
-        found = session.records(
-            "status/count_unembedded", {"space_id": spaces[0]["space_id"]}, vectors=f"vectors_{bench.space_name}"
-        )
+    if spaces and spaces[0].live and any(row["prepared"] for row in rows):
+        live = spaces[0]
+        found = session.records("status/count_unembedded", {"space_id": live.space_id}, vectors=live.table)
         waiting = {row["collection"]: row for row in found}
     for row in rows:
         prepared = row.pop("prepared")
@@ -184,8 +182,9 @@ def _pinned(row: Mapping[str, Any]) -> str | None:
 def show(state: dict[str, Any]) -> None:
     """Print the state for people: a table on a terminal, tab-separated lines elsewhere."""
     _show_collections(state["collections"])
-    for space, model, dimensions, storage, live in state["spaces"]:
-        console.print(f"\nspace {space}: {model}, {dimensions} dimensions ({storage}){', live' if live else ''}")
+    console.print()
+    for space in state["spaces"]:
+        console.print(sentence_of(space))
     _show_quarantine(state["quarantine"], sum(row["rows"] for row in state["held_back"]))
     _show_costs(state["costs"])
     _show_upkeep(state["verifications"], state["sweep"])

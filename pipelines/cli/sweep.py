@@ -64,6 +64,8 @@ def _show(report: sweeping.SweepReport, *, dry_run: bool) -> None:
         console.print(f"{report.collected} publishes {verb}.")
     if report.rebuilt:
         console.print("The index was rebuilt beside the live one.")
+    for sentence in report.notes:
+        console.print(f"[yellow]{sentence}[/]")
 
 
 def _belongs(part: str, name: str) -> bool:

@@ -145,14 +145,18 @@ CROSS JOIN
         ) AS p
     ) AS seen;
 
--- A row a text that a candidate wants to show; what its vector is like is told by audited_vectors_<space>,
--- which is made with the space.
--- Texts of published documents that want a vector again are among them, and come first.
-CREATE VIEW candidate_texts AS
+-- A row a text that wants a vector in a space: those of candidates, those of published documents that want one again,
+-- and those of all published documents of a collection that is not complete in the space. What its vector is like is
+-- told by audited_vectors_<space>, which is made with the space. What is published already comes first.
+-- A plain SQL function, so that the planner sees through it: conditions on the collection reach its parts.
+CREATE OR REPLACE FUNCTION candidate_texts(space integer)
+RETURNS TABLE (collection_id integer, text_id bigint, first_chunk_set bigint)
+LANGUAGE sql STABLE
+AS $$
 SELECT
     w.collection_id,
     w.text_id,
-    min(w.chunk_set_id) AS first_chunk_set
+    min(w.chunk_set_id)
 FROM (
     SELECT
         c.collection_id,
@@ -166,5 +170,22 @@ FROM (
         again.text_id,
         0
     FROM wanted_texts AS again
+    WHERE again.space_id = space
+    UNION ALL
+    SELECT
+        n.collection_id,
+        k.text_id,
+        0
+    FROM collections AS n
+    INNER JOIN heads AS h ON n.collection_id = h.collection_id
+    INNER JOIN chunks AS k ON h.chunk_set_id = k.chunk_set_id
+    WHERE
+        NOT EXISTS (
+            SELECT 1 FROM space_fills AS f
+            WHERE f.collection_id = n.collection_id AND f.space_id = space
+        )
 ) AS w
-GROUP BY w.collection_id, w.text_id;
+GROUP BY w.collection_id, w.text_id
+$$;
+REVOKE ALL ON FUNCTION candidate_texts(integer) FROM public;
+GRANT EXECUTE ON FUNCTION candidate_texts(integer) TO {pipeline};

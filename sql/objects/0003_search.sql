@@ -37,10 +37,14 @@ SELECT
     s.storage,
     s.normalised,
     s.token_limit,
-    s.live
+    s.live,
+    s.ready
 FROM spaces AS s;
 COMMENT ON VIEW {search}.spaces IS
 'What a client needs to make a query vector: model, prefix and dimensions of each space.';
+COMMENT ON COLUMN {search}.spaces.live IS 'Whether search.chunks shows it; exactly one does.';
+COMMENT ON COLUMN {search}.spaces.ready IS
+'Whether search.chunks_<space> shows every published chunk, through an index: false while the space is being filled.';
 
 DROP VIEW IF EXISTS {search}.publishes;
 CREATE VIEW {search}.publishes AS

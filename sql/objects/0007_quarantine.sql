@@ -71,6 +71,11 @@ FROM (
         'endpoint_refused',
         'the embedding endpoint refused the text of this chunk, so that no search finds it; change the text, '
         'or mend the endpoint and retry'
+    ),
+    (
+        'too_long',
+        'the model of the space does not read the text of this chunk to its end; refresh, and its document is cut '
+        'anew for that model'
     )
 ) AS r (reason, message);
 COMMENT ON VIEW quarantine_reasons IS 'Every reason code: what it is; what to do.';

@@ -221,26 +221,23 @@ BEGIN
         GET DIAGNOSTICS touched = ROW_COUNT;
         RETURN QUERY SELECT named, touched;
     END LOOP;
+    PERFORM note_ready(s.space_id) FROM spaces AS s;
 END
 $$;
 
 -- A second index beside the live one, which readers go on using. One that an interrupted rebuild left goes first.
--- Settings as in build_vector_index.
-CREATE OR REPLACE FUNCTION build_spare_index(space integer) RETURNS void
+DROP FUNCTION IF EXISTS build_spare_index(integer);
+CREATE OR REPLACE FUNCTION build_spare_index(space integer, memory_mb integer DEFAULT 512) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = {corpus}, {extension}, pg_temp
-SET maintenance_work_mem = '512MB'
-SET min_parallel_table_scan_size = 0
 AS $$
 DECLARE
     chosen spaces;
 BEGIN
     SELECT * INTO STRICT chosen FROM spaces AS s WHERE s.space_id = space;
     EXECUTE format('DROP INDEX IF EXISTS %I', 'vectors_' || chosen.name || '_hnsw_spare');
-    EXECUTE format(
-        'CREATE INDEX %I ON %I USING hnsw (embedding %s)',
-        'vectors_' || chosen.name || '_hnsw_spare', 'vectors_' || chosen.name, chosen.storage || '_cosine_ops'
-    );
+    PERFORM prepare_index_build(memory_mb);
+    PERFORM make_vector_index(chosen, 'vectors_' || chosen.name || '_hnsw_spare');
 END
 $$;
 
@@ -260,14 +257,15 @@ BEGIN
         'vectors_' || chosen.name || '_hnsw_spare', 'vectors_' || chosen.name || '_hnsw'
     );
     UPDATE spaces AS s SET retired = greatest(s.retired - counted, 0) WHERE s.space_id = space;
+    PERFORM note_ready(space);
 END
 $$;
 
 REVOKE ALL ON FUNCTION
 hold_refreshes(), oldest_kept(integer, integer), garbage(integer, integer), forget_uris(text[]),
-drop_collection(integer), build_spare_index(integer), swap_spare_index(integer, bigint)
+drop_collection(integer), build_spare_index(integer, integer), swap_spare_index(integer, bigint)
 FROM public;
 GRANT EXECUTE ON FUNCTION
 hold_refreshes(), oldest_kept(integer, integer), garbage(integer, integer), forget_uris(text[]),
-drop_collection(integer), build_spare_index(integer), swap_spare_index(integer, bigint)
+drop_collection(integer), build_spare_index(integer, integer), swap_spare_index(integer, bigint)
 TO {pipeline};

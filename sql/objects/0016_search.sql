@@ -146,6 +146,10 @@ BEGIN
         RAISE EXCEPTION 'there is no space %', coalesce(quote_literal(space), 'null') USING
             ERRCODE = 'invalid_parameter_value',
             HINT = 'search.spaces lists them: ' || coalesce((SELECT string_agg(s.name, ', ' ORDER BY s.name) FROM spaces AS s), 'none yet') || '.';
+    ELSIF NOT chosen.ready AND NOT chosen.live THEN
+        RAISE EXCEPTION 'space % is still being filled', chosen.name USING
+            ERRCODE = 'invalid_parameter_value',
+            HINT = format('Use space %s until search.spaces says that it is ready.', (SELECT s.name FROM spaces AS s WHERE s.live));
     ELSIF question IS NOT NULL AND vector_dims(question) <> chosen.dimensions THEN
         RAISE EXCEPTION 'the vector has % dimensions, and space % has %', vector_dims(question), chosen.name, chosen.dimensions
             USING ERRCODE = 'invalid_parameter_value',

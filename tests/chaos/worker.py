@@ -161,8 +161,7 @@ def workbench(job: Job) -> Workbench:
     }  # fmt: skip
     bench = Workbench(
         collections={"notes": Collection.model_validate(collection)},
-        space_name="small",
-        space=Space.model_validate(space),
+        spaces={"small": Space.model_validate(space)},
         root=job.source.parent,
         doors=Doors(lambda: job.dsn, lambda: job.endpoint),
         state_folder=job.folder / "state",

@@ -7,7 +7,7 @@ SELECT
     count(DISTINCT sample.embedding)::float8 / count(*) AS distinct_share
 FROM (
     SELECT v.embedding
-    FROM candidate_texts AS c
+    FROM candidate_texts(%(space_id)s) AS c
     INNER JOIN {vectors} AS v ON c.text_id = v.text_id
     WHERE
         c.collection_id = %(collection_id)s

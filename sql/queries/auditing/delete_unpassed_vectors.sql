@@ -1,7 +1,7 @@
 -- Purpose: take back vectors that did not meet the rules and that nobody sees, so that they are made again.
 -- Parameters: collection_id, space_id; identifier: vectors. Index: the vectors' primary key.
 DELETE FROM {vectors} AS v
-USING candidate_texts AS c
+USING candidate_texts(%(space_id)s) AS c
 WHERE
     v.text_id = c.text_id
     AND c.collection_id = %(collection_id)s

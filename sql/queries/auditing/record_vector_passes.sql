@@ -5,7 +5,7 @@ SELECT
     c.text_id,
     %(space_id)s,
     %(suite_id)s
-FROM candidate_texts AS c
+FROM candidate_texts(%(space_id)s) AS c
 INNER JOIN {vectors} AS v ON c.text_id = v.text_id
 WHERE c.collection_id = %(collection_id)s
 ORDER BY c.text_id

@@ -1,4 +1,5 @@
--- Purpose: whether anything of a collection still waits: to be read, cut, embedded, shown or taken away.
+-- Purpose: whether anything of a collection still waits: to be read, cut, embedded, shown or taken away,
+-- or to be filled into a space.
 -- Parameters: collection_id. Index: see the views targets and unparsed; heads_by_collection_id.
 SELECT
     EXISTS (
@@ -21,4 +22,18 @@ SELECT
     OR EXISTS (
         SELECT 1 FROM wanted_texts AS w
         WHERE w.collection_id = %(collection_id)s
+    )
+    OR (
+        EXISTS (
+            SELECT 1 FROM heads AS h
+            WHERE h.collection_id = %(collection_id)s
+        )
+        AND EXISTS (
+            SELECT 1 FROM spaces AS s
+            WHERE
+                NOT EXISTS (
+                    SELECT 1 FROM space_fills AS f
+                    WHERE f.collection_id = %(collection_id)s AND f.space_id = s.space_id
+                )
+        )
     ) AS leftovers

@@ -2,9 +2,10 @@
 -- to, and documents that are gone.
 -- An attachment is found through the mail around it. The wanted rows are made first, so that each link is made once.
 -- What shows something new must have all that the gate asked for, document by document: recorded passes, and for
--- each of its texts a vector or a recorded refusal. The gate counts; this is what makes it true of every row.
--- Parameters: collection_id, publish_id, space_id, link, link_parts, link_fields, element_suite, chunk_suite;
--- identifier: vectors. Index: heads_pkey, see the view targets; the keys of the pass tables and of the vectors.
+-- each of its texts, in each space that the publish demands, an audited vector or a recorded refusal: the sets that
+-- lack one are told by read_unsettled. The gate counts; this is what makes it true of every row.
+-- Parameters: collection_id, publish_id, link, link_parts, link_fields, element_suite, chunk_suite, unsettled: numbers
+-- of chunk sets. Index: heads_pkey, see the view targets; the keys of the pass tables.
 INSERT INTO publish_changes (publish_id, document_id, chunk_set_id, link, title, metadata)
 WITH w AS MATERIALIZED (
     SELECT
@@ -44,19 +45,7 @@ WHERE
                 SELECT 1 FROM chunk_set_passes AS p
                 WHERE p.chunk_set_id = w.chunk_set_id AND p.suite_id = %(chunk_suite)s
             )
-            AND NOT EXISTS (
-                SELECT 1 FROM chunks AS k
-                WHERE
-                    k.chunk_set_id = w.chunk_set_id
-                    AND NOT EXISTS (
-                        SELECT 1 FROM {vectors} AS v
-                        WHERE v.text_id = k.text_id
-                    )
-                    AND NOT EXISTS (
-                        SELECT 1 FROM text_failures AS f
-                        WHERE f.text_id = k.text_id AND f.space_id = %(space_id)s
-                    )
-            )
+            AND w.chunk_set_id <> ALL(%(unsettled)s::bigint[])
         )
     )
     AND (

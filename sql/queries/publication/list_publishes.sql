@@ -6,6 +6,7 @@ SELECT
     p.kind,
     p.restores,
     p.run_id,
+    p.space,
     p.counts,
     p.collected_at IS null AS kept,
     p.number = max(p.number) OVER () AS current

@@ -1,7 +1,6 @@
 -- Purpose: what the gate needs to know, in one statement: shares of what vanished and of what is held
 -- back, and what would become visible without recorded passes under the present rules.
--- Parameters: collection_id, space_id, element_suite, chunk_suite, vector_suite; identifier: vectors.
--- Index: the keys of the pass tables and of the vectors.
+-- Parameters: collection_id, element_suite, chunk_suite. Index: the keys of the pass tables.
 WITH source AS (
     SELECT
         documents,
@@ -27,19 +26,6 @@ pending AS (
         chunk_set_id
     FROM candidates
     WHERE collection_id = %(collection_id)s
-),
-
-texts_wanted AS (
-    SELECT text_id
-    FROM candidate_texts
-    WHERE collection_id = %(collection_id)s
-),
-
--- Without the texts of published documents that want a vector again: those are shown already, refused or not.
-new_texts AS (
-    SELECT DISTINCT k.text_id
-    FROM pending AS p
-    INNER JOIN chunks AS k ON p.chunk_set_id = k.chunk_set_id
 )
 
 SELECT
@@ -66,45 +52,6 @@ SELECT
                 SELECT 1 FROM chunk_set_passes AS c
                 WHERE c.chunk_set_id = p.chunk_set_id AND c.suite_id = %(chunk_suite)s
             )
-    ) AS chunk_sets_without_pass,
-    (
-        SELECT count(*) FROM new_texts AS w
-        WHERE
-            NOT EXISTS (
-                SELECT 1 FROM {vectors} AS v
-                WHERE v.text_id = w.text_id
-            )
-            AND NOT EXISTS (
-                SELECT 1 FROM text_failures AS f
-                WHERE f.text_id = w.text_id AND f.space_id = %(space_id)s
-            )
-    ) AS texts_without_vector,
-    (
-        SELECT count(DISTINCT p.document_id)
-        FROM pending AS p
-        INNER JOIN chunks AS k ON p.chunk_set_id = k.chunk_set_id
-        INNER JOIN text_failures AS f ON k.text_id = f.text_id AND f.space_id = %(space_id)s
-    ) AS documents_refused,
-    (SELECT count(*) FROM new_texts) AS texts_wanted,
-    (
-        SELECT count(*) FROM new_texts AS w
-        INNER JOIN text_failures AS f ON w.text_id = f.text_id AND f.space_id = %(space_id)s
-        WHERE NOT EXISTS (
-            SELECT 1 FROM {vectors} AS v
-            WHERE v.text_id = w.text_id
-        )
-    ) AS texts_refused,
-    (
-        SELECT count(*) FROM texts_wanted AS w
-        WHERE
-            EXISTS (
-                SELECT 1 FROM {vectors} AS v
-                WHERE v.text_id = w.text_id
-            )
-            AND NOT EXISTS (
-                SELECT 1 FROM vector_passes AS p
-                WHERE p.text_id = w.text_id AND p.space_id = %(space_id)s AND p.suite_id = %(vector_suite)s
-            )
-    ) AS vectors_without_pass
+    ) AS chunk_sets_without_pass
 FROM source
 CROSS JOIN held_back

@@ -5,6 +5,7 @@ SELECT
     parse_recipe_id,
     chunk_recipe_id,
     converged,
-    readers_digest
+    readers_digest,
+    tokenizer
 FROM collections
 WHERE name = %(name)s

@@ -39,9 +39,10 @@ counted AS (
 ),
 
 wanted AS (
-    INSERT INTO wanted_texts (collection_id, text_id)
+    INSERT INTO wanted_texts (collection_id, space_id, text_id)
     SELECT DISTINCT
         h.collection_id,
+        f.space_id,
         f.text_id
     FROM forgotten AS f
     INNER JOIN chunks AS k ON f.text_id = k.text_id

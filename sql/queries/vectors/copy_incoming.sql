@@ -1,3 +1,3 @@
 -- Purpose: take vectors in.
--- Parameters: none.
-COPY incoming_vectors (text_id, embedding) FROM STDIN WITH (FORMAT binary) -- noqa: PRS
+-- Parameters: none; identifier: incoming.
+COPY {incoming} (text_id, embedding) FROM STDIN WITH (FORMAT binary) -- noqa: PRS

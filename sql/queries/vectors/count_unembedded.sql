@@ -3,7 +3,7 @@
 SELECT
     count(*) AS texts,
     coalesce(sum(t.tokens), 0)::bigint AS tokens
-FROM candidate_texts AS c
+FROM candidate_texts(%(space_id)s) AS c
 INNER JOIN texts AS t ON c.text_id = t.text_id
 WHERE
     c.collection_id = %(collection_id)s

@@ -1,3 +1,3 @@
 -- Purpose: a private place for vectors to arrive by binary COPY before they are merged.
--- Parameters: none; identifier: vectors.
-CREATE TEMPORARY TABLE IF NOT EXISTS incoming_vectors (LIKE {vectors}) ON COMMIT DELETE ROWS
+-- Parameters: none; identifiers: vectors, incoming.
+CREATE TEMPORARY TABLE IF NOT EXISTS {incoming} (LIKE {vectors}) ON COMMIT DELETE ROWS

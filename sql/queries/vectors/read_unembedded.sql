@@ -1,11 +1,11 @@
--- Purpose: the texts that candidates want to show and that have no vector, nor a recorded refusal; document by
+-- Purpose: the texts that want a vector in a space and have none, nor a recorded refusal; document by
 -- document, so that what a budget allows finishes some.
 -- Parameters: collection_id, space_id; identifier: vectors. Index: the vectors' primary key.
 SELECT
     t.text_id,
     t.text,
     t.tokens
-FROM candidate_texts AS c
+FROM candidate_texts(%(space_id)s) AS c
 INNER JOIN texts AS t ON c.text_id = t.text_id
 WHERE
     c.collection_id = %(collection_id)s

@@ -3,6 +3,7 @@
 DELETE FROM wanted_texts AS w
 WHERE
     w.collection_id = %(collection_id)s
+    AND w.space_id = %(space_id)s
     AND (
         EXISTS (
             SELECT 1 FROM {vectors} AS v

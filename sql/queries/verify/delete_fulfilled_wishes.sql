@@ -4,6 +4,7 @@ DELETE FROM wanted_texts AS w
 USING {vectors} AS v
 WHERE
     w.collection_id = %(collection_id)s
+    AND w.space_id = %(space_id)s
     AND w.text_id = v.text_id
     AND EXISTS (
         SELECT 1 FROM vector_passes AS p

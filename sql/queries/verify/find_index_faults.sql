@@ -1,5 +1,5 @@
--- Purpose: whether a space has the index that searches rely on, whole and of the right kind. Before the first publish
--- there is none.
+-- Purpose: whether a space has the index that searches rely on, whole and of the right kind. Before the first publish,
+-- and while a space is being filled, there is none.
 -- Parameters: space_id; identifier: vectors. Index: pg_class, pg_index.
 SELECT
     f.kind,
@@ -10,7 +10,11 @@ FROM (
     SELECT
         s.named AS index_name,
         CASE
-            WHEN i.indexrelid IS null AND EXISTS (SELECT 1 FROM heads) AND EXISTS (SELECT 1 FROM {vectors})
+            WHEN
+                i.indexrelid IS null
+                AND EXISTS (SELECT 1 FROM heads)
+                AND EXISTS (SELECT 1 FROM {vectors})
+                AND NOT EXISTS (SELECT 1 FROM unfilled_collections(s.space_id))
                 THEN 'index_missing'
             WHEN NOT (i.indisvalid AND i.indisready AND i.indislive) THEN 'index_invalid'
             WHEN

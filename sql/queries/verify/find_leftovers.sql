@@ -1,7 +1,6 @@
--- Purpose: what a dead run has left: claims of a lease that nobody holds, wishes for vectors that are there and audited
--- while no refresh is under way, and the rate limiter's memory of more than an hour ago.
--- Parameters: collection_ids, space_id, all_collections; identifier: vectors.
--- Index: leases_pkey, the vectors' primary key.
+-- Purpose: what a dead run has left: claims of a lease that nobody holds, and the rate limiter's memory of more than an
+-- hour ago.
+-- Parameters: collection_ids, all_collections. Index: leases_pkey.
 SELECT
     'claims_unheld' AS kind,
     n.name AS collection,
@@ -14,26 +13,6 @@ WHERE
     AND NOT EXISTS (
         SELECT 1 FROM leases AS l
         WHERE l.collection_id = held.collection_id AND l.token = held.token AND l.expires_at > clock_timestamp()
-    )
-GROUP BY n.name
-UNION ALL
-SELECT
-    'wishes_fulfilled',
-    n.name,
-    count(*),
-    (array_agg(w.text_id::text ORDER BY w.text_id))[1:5]
-FROM wanted_texts AS w
-INNER JOIN collections AS n ON w.collection_id = n.collection_id
-INNER JOIN {vectors} AS v ON w.text_id = v.text_id
-WHERE
-    w.collection_id = any(%(collection_ids)s::integer[])
-    AND EXISTS (
-        SELECT 1 FROM vector_passes AS p
-        WHERE p.text_id = w.text_id AND p.space_id = %(space_id)s
-    )
-    AND NOT EXISTS (
-        SELECT 1 FROM leases AS l
-        WHERE l.collection_id = w.collection_id AND l.expires_at > clock_timestamp()
     )
 GROUP BY n.name
 UNION ALL

@@ -1,5 +1,5 @@
 -- Purpose: the vectors of texts in use: a row a kind of fault and collection. One that is missing counts where the text
--- is published, was not refused, and no refresh is about to embed it at this moment.
+-- is published, its collection is complete in the space, it was not refused, and no refresh is about to embed it now.
 -- Parameters: collection_ids, space_id; identifier: vectors. Index: chunks_pkey, the vectors' primary key.
 SELECT
     f.kind,
@@ -15,6 +15,10 @@ FROM (
             WHEN v.text_id IS NOT null THEN vector_fault(v.embedding, v.digest, s.dimensions, s.normalised)
             WHEN
                 u.published
+                AND EXISTS (
+                    SELECT 1 FROM space_fills AS done
+                    WHERE done.collection_id = u.collection_id AND done.space_id = s.space_id
+                )
                 AND NOT EXISTS (
                     SELECT 1 FROM text_failures AS refused
                     WHERE refused.space_id = s.space_id AND refused.text_id = u.text_id
@@ -23,7 +27,7 @@ FROM (
                     SELECT 1
                     FROM wanted_texts AS w
                     INNER JOIN leases AS l ON w.collection_id = l.collection_id
-                    WHERE w.text_id = u.text_id AND l.expires_at > clock_timestamp()
+                    WHERE w.text_id = u.text_id AND w.space_id = s.space_id AND l.expires_at > clock_timestamp()
                 )
                 THEN 'vectors_missing'
         END AS kind

@@ -4,6 +4,7 @@ DELETE FROM vector_passes AS p
 USING wanted_texts AS w
 WHERE
     w.collection_id = %(collection_id)s
+    AND w.space_id = %(space_id)s
     AND p.text_id = w.text_id
     AND p.space_id = %(space_id)s
     AND NOT EXISTS (

@@ -6,6 +6,7 @@ SELECT DISTINCT
     r.declared,
     r.versions,
     s.digest,
+    r.details,
     chunk_set_fault(u.chunk_set_id) = 'chunk_sets_without_digest' AS only_without_digest
 FROM used_chunk_sets AS u
 LEFT JOIN chunk_sets AS s ON u.chunk_set_id = s.chunk_set_id

@@ -1,0 +1,3 @@
+-- Purpose: have the owner let readers see a space as search.chunks.
+-- Parameters: space_id.
+SELECT promote_space(%(space_id)s)
