@@ -46,13 +46,13 @@ def remove(bench: Workbench, uri: str, collection: str = "notes") -> Receipt:
 
 
 def places(database: Database, needle: str, *, but: tuple[str, ...] = ()) -> set[str]:
-    """Search every text, bytea, jsonb and array column of every table for words or, in hex, for bytes."""
+    """Search every text, bytea, jsonb, array and tsvector column of every table for words or, in hex, for bytes."""
     columns = do(
         database,
         "SELECT c.table_name, c.column_name, c.data_type FROM information_schema.columns AS c "
         "JOIN information_schema.tables AS t ON c.table_schema = t.table_schema AND c.table_name = t.table_name "
         "WHERE c.table_schema = 'corpus' AND t.table_type = 'BASE TABLE' "
-        "AND c.data_type IN ('text', 'bytea', 'jsonb', 'ARRAY')",
+        "AND c.data_type IN ('text', 'bytea', 'jsonb', 'ARRAY', 'tsvector')",
     )
     found = set()
     for table, column, kind in columns:
@@ -85,7 +85,7 @@ def test_nothing_of_an_erased_document_is_left_in_any_column(
         "INSERT INTO verifications (run_id, repaired, findings, started_at) VALUES ('v', false, %s, now())",
         examples,
     )
-    assert places(database, "zephyr") == {"elements.text", "texts.text"}
+    assert places(database, "zephyr") == {"elements.text", "texts.text", "texts.lexemes", "term_counts.term"}
     assert {"documents.content_hash", "elements.content_hash"} == places(database, second)
     receipt = remove(bench, "private/secret.md")
     for needle in ("zephyr", "unpublished", "private/secret", "secret.md"):
