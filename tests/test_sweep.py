@@ -301,7 +301,7 @@ def test_a_text_that_is_wanted_again_is_kept(bench: Workbench, database: Databas
     (text_id,) = do(database, "SELECT text_id FROM texts WHERE text LIKE '%%High tide%%'")[0]
     write(corpus, "tides.txt", "No tide.\n")
     refresh(bench)
-    do(database, "INSERT INTO wanted_texts SELECT collection_id, %s FROM collections", text_id)
+    do(database, "INSERT INTO wanted_texts SELECT collection_id, %s, 1 FROM collections", text_id)
     assert collect(bench).removed["texts"] == 0
     do(database, "DELETE FROM wanted_texts")
     assert collect(bench).removed["texts"] == 1
@@ -415,7 +415,7 @@ def test_what_becomes_reachable_after_it_was_chosen_is_kept(bench: Workbench, da
 @pytest.mark.parametrize(
     ("kind", "want"),
     [
-        ("texts", "INSERT INTO wanted_texts SELECT 1, text_id FROM texts ON CONFLICT DO NOTHING"),
+        ("texts", "INSERT INTO wanted_texts SELECT 1, text_id, 1 FROM texts ON CONFLICT DO NOTHING"),
         ("documents", "UPDATE documents SET vanished_at = null"),
     ],
 )

@@ -531,7 +531,7 @@ def test_leftovers_of_dead_runs_are_taken_away(kept: Workbench, database: Databa
     damage(
         database,
         f"INSERT INTO claims SELECT s.space_id, {SOME_TEXT}, l.collection_id, l.token FROM spaces s, leases l",
-        f"INSERT INTO wanted_texts SELECT collection_id, {SOME_TEXT} FROM collections",
+        f"INSERT INTO wanted_texts SELECT collection_id, {SOME_TEXT}, 1 FROM collections",
         "INSERT INTO rate_limits (endpoint) VALUES ('there')",
         "INSERT INTO rate_usage VALUES ('there', now() - interval '2 hours', 1, 1), ('there', now(), 1, 1)",
     )
