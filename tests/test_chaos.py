@@ -107,7 +107,7 @@ def test_a_database_as_it_should_be_has_no_leftovers(healthy: psycopg.Connection
 
 LEFT = {
     "claims": "INSERT INTO corpus.claims SELECT 1, min(text_id), 1, 1 FROM corpus.texts",
-    "wanted texts": "INSERT INTO corpus.wanted_texts (collection_id, text_id, space_id) SELECT 1, min(text_id), 1 FROM corpus.texts",
+    "wanted texts": "INSERT INTO corpus.wanted_texts SELECT 1, min(text_id), 1 FROM corpus.texts",
     "postponed": "INSERT INTO corpus.postponed SELECT document_id, 1, 1 FROM corpus.heads LIMIT 1",
     "invalid indexes": "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'corpus.chunks_by_text'::regclass",
     "advisory locks": "SELECT pg_advisory_xact_lock(1)",

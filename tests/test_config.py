@@ -148,10 +148,12 @@ MISTAKES: dict[str, tuple[str, list[str]]] = {
     "an unknown tokenizer": (
         LEAST + "spaces: {small: {base_url: http://h/v1, tokenizer: gpt}}", ["spaces.small.tokenizer", "cl100k_base"],
     ),
-    "two spaces": (
-        LEAST + "spaces: {a: {base_url: http://h/v1}, b: {base_url: http://h/v1}}", ["spaces", "exactly one"],
+    "no space": (LEAST + "spaces: {}", ["spaces", "at least one"]),
+    "a budget in money, and one of two spaces without a price": (
+        LEAST.replace("source: docs", "source: docs, budget: {cost_per_day: 1}")
+        + "spaces: {a: {base_url: http://h/v1, price_per_million_tokens: 1}, b: {base_url: http://h/v1}}",
+        ["notes", "space b", "price_per_million_tokens"],
     ),
-    "no space": (LEAST + "spaces: {}", ["spaces", "exactly one"]),
     "a collection name with capitals": ("collections: {Notes: {source: docs}}", ["collections", "'Notes'", "a-z"]),
     "a collection name with a dash": ("collections: {my-notes: {source: docs}}", ["'my-notes'", "a-z"]),
     "a collection name in Japanese": ("collections: {水門: {source: docs}}", ["'水門'", "a-z"]),

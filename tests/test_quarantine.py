@@ -389,8 +389,8 @@ def _want(database: Database, texts: list[str]) -> None:
             session.connection.execute(
                 "WITH made AS (INSERT INTO texts (hash, text, tokens) VALUES (%s, %s, 4) ON CONFLICT (hash) DO UPDATE "
                 "SET tokens = 4 RETURNING text_id), gone AS (DELETE FROM vectors_small AS v USING made WHERE "
-                "v.text_id = made.text_id) INSERT INTO wanted_texts SELECT c.collection_id, m.text_id, 1 FROM made AS m "
-                "CROSS JOIN collections AS c",
+                "v.text_id = made.text_id) INSERT INTO wanted_texts SELECT c.collection_id, m.text_id, 1 FROM made AS "
+                "m CROSS JOIN collections AS c",
                 [hashlib.sha256(text.encode()).digest(), text],
             )
         session.connection.execute("UPDATE collections SET converged = null")

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from psycopg.types.json import Jsonb
 
+from assets.upkeep import spaces
 from assets.upkeep.verify import verify
 from assets.workbench import Workbench
 from pipelines.cli.main import run
@@ -20,9 +21,9 @@ from pipelines.searching import Asked, search
 from resources.errors import ConfigurationError, EndpointRefused, EndpointUnavailable, GateClosed, SuimonError
 from resources.postgres import Database, Session
 from tests.conftest import refresh, rows, write
-from tests.fakes.embedding_server import embed, serve
+from tests.fakes.embedding_server import EmbeddingServer, embed, serve
 from tests.processes import Job, nursery, until
-from tests.scorecard import CountingEndpoint, Scene, Seen, Written, look, write_report
+from tests.scorecard import CountingEndpoint, Scene, Seen, Watch, Written, look, write_report
 from tests.scorecard_corpus import SPACE, WORDS, fill, manual, paragraph
 from tests.test_cli import declare  # noqa: F401  # A fixture.
 
@@ -43,11 +44,6 @@ INNER JOIN corpus.chunk_sets USING (chunk_set_id)
 INNER JOIN corpus.elements AS e USING (elements_id)
 WHERE h.uri NOT LIKE 'manual%' ORDER BY h.uri
 """
-
-TO_COME = (
-    "detected, refused; the new space beside the live one is to come. The 1 text is one that the wrong model answered; "
-    "it was thrown away"
-)
 
 LEFTOVERS = """
 SELECT 'claim' FROM corpus.claims UNION ALL SELECT 'wanted text' FROM corpus.wanted_texts UNION ALL
@@ -419,46 +415,69 @@ def test_11_rows_deleted_behind_its_back_are_reported_and_put_back(make_scene: M
     seen.met("rows of heads and chunks come back without embedding; of vectors, only the lost ones are embedded")
 
 
-def test_12_another_model_is_refused_while_readers_go_on(make_scene: MakeScene, corpus: Path) -> None:
-    scene = make_scene()
-    other = replace(
-        scene.bench, spaces={"small": scene.bench.space("small").model_copy(update={"model": "another"})}, leases={}
-    )
+def declared_otherwise(scene: Scene, **otherwise: Any) -> Workbench:
+    """Return a workbench that declares the live space otherwise than it was made."""
+    small = scene.bench.space("small").model_copy(update=otherwise)
+    other = replace(scene.bench, spaces={"small": small}, leases={})
     other.__dict__["parser_pool"] = scene.bench.parser_pool
-    with scene.scenario(12) as watch:
-        with pytest.raises(ConfigurationError, match=r"model 'fake' .declared: 'another'.*cannot be compared"):
-            refresh(other)
-        assert scene.endpoint.requests == []
-        scene.endpoint.model = "another-behind-the-same-name"
-        write(corpus, "new.md", "# New\n\nThe weir is closed at night.\n")
-        with pytest.raises(EndpointRefused, match="now answers as model"):
-            refresh(scene.bench)
-    seen = watch.seen
-    assert (len(seen.embedded), seen.requests) == (1, 1)
-    assert not seen.rows.keys() & {"vectors_small", "heads", "publishes"}
-    assert len(set(seen.published)) == len(set(seen.states)) == 1
-    seen.partly(TO_COME)
+    return other
 
 
-def test_13_other_dimensions_are_refused_while_readers_go_on(make_scene: MakeScene, corpus: Path) -> None:
+def move_to(scene: Scene, watch: Watch, server: EmbeddingServer) -> int:
+    """Fill a space of another model beside the live one and promote it; returns how many texts it holds."""
+    bench = scene.bench
+    added = bench.space("small").model_copy(update={"base_url": server.url, "model": "another"})
+    bench.spaces = {**bench.spaces, "another": added}
+    spaces.add(bench, "another")
+    server.forget()  # What it was probed with.
+    watch.readers_may_see()
+    refresh(bench)
+    watch.readers_may_see()
+    watch.reader.catch_up()
+    assert spaces.promote(bench, "another") == "small"
+    watch.readers_may_see()
+    texts = [text for (text,) in rows(scene.database, "SELECT text FROM corpus.texts", role=None)]
+    assert sorted(server.texts) == sorted(texts)
+    return len(texts)
+
+
+def moved(seen: Seen, server: EmbeddingServer, texts: int, dimensions: int, database: Database) -> None:
+    """See that everything was embedded once in the new space, and that readers saw whole states of one model each."""
+    assert (len(seen.embedded), seen.requests) == (2, 2)
+    assert (seen.rows["vectors_another"], seen.rows["vectors_small"]) == (Written(texts, 0, 0), Written(1, 0, 0))
+    assert seen.rows["heads"] == Written(1, 0, 0)
+    assert seen.states == seen.published
+    assert len(seen.states) == 3
+    shown = "SELECT DISTINCT public.vector_dims(embedding) FROM search.chunks"
+    assert rows(database, shown) == [(dimensions,)]
+    seen.embedded += server.texts
+    seen.requests += len(server.requests)
+    seen.met(f"the new space is filled beside the live one with {texts:,} texts; 1 more a wrong model answered")
+
+
+@pytest.mark.parametrize(
+    ("number", "declared", "dimensions"),
+    [
+        pytest.param(12, {"model": "another"}, 32, id="12-another-model"),
+        pytest.param(13, {"dimensions": 48}, 48, id="13-other-dimensions"),
+    ],
+)
+def test_another_model_is_refused_in_place_and_filled_beside_the_live_one(
+    make_scene: MakeScene, corpus: Path, number: int, declared: dict[str, Any], dimensions: int
+) -> None:
     scene = make_scene()
-    other = replace(
-        scene.bench, spaces={"small": scene.bench.space("small").model_copy(update={"dimensions": 48})}, leases={}
-    )
-    other.__dict__["parser_pool"] = scene.bench.parser_pool
-    with scene.scenario(13) as watch:
-        with pytest.raises(ConfigurationError, match=r"dimensions 32 .declared: 48.*cannot be compared"):
-            refresh(other)
+    served = scene.endpoint.model, scene.endpoint.dimensions
+    with scene.scenario(number) as watch, serve(EmbeddingServer(dimensions, "another-embeddings")) as server:
+        with pytest.raises(ConfigurationError, match=r"'fake'|32 .declared: 48.*cannot be compared"):
+            refresh(declared_otherwise(scene, **declared))
         assert scene.endpoint.requests == []
-        scene.endpoint.dimensions = 48
+        scene.endpoint.model, scene.endpoint.dimensions = "behind-the-same-name", dimensions
         write(corpus, "new.md", "# New\n\nThe weir is closed at night.\n")
-        with pytest.raises(EndpointRefused, match="gave 48 dimensions"):
+        with pytest.raises(EndpointRefused, match="now answers as model" if number == 12 else "gave 48 dimensions"):
             refresh(scene.bench)
-    seen = watch.seen
-    assert (len(seen.embedded), seen.requests) == (1, 1)
-    assert not seen.rows.keys() & {"vectors_small", "heads", "publishes"}
-    assert len(set(seen.published)) == len(set(seen.states)) == 1
-    seen.partly(TO_COME)
+        scene.endpoint.model, scene.endpoint.dimensions = served
+        texts = move_to(scene, watch, server)
+    moved(watch.seen, server, texts, dimensions, scene.database)
 
 
 def test_14_a_reader_sees_whole_publishes_only(make_scene: MakeScene, corpus: Path) -> None:

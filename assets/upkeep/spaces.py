@@ -18,7 +18,6 @@ from assets.vectors.index import Build, build_index
 from assets.vectors.probe import first_contact
 from assets.vectors.spaces import KnownSpace, compare, find_space, make_space, read_kept, read_spaces
 from assets.workbench import Workbench
-from resources import failpoints
 from resources.errors import ConfigurationError, TransientError
 from resources.postgres import Session
 
@@ -155,14 +154,11 @@ def promote(bench: Workbench, name: str) -> str:
             _check_promotable(bench, session, space, live)
             session.execute("upkeep/remember_tokenizers")
             session.value("upkeep/promote_space", {"space_id": space.space_id})
-            failpoints.reach("space.promoting")
             return live
 
         if space.live:
             return name
-        live = _patiently(session, flip)
-    failpoints.reach("space.promoted")
-    return live
+        return _patiently(session, flip)
 
 
 def _check_promotable(bench: Workbench, session: Session, space: KnownSpace, live: str) -> None:
@@ -215,7 +211,6 @@ def drop(bench: Workbench, name: str, *, by: str, run_id: str) -> dict[str, int]
             params: dict[str, Any] = {"name": name, "model": known.model, "dimensions": known.dimensions}
             params |= {"run_id": run_id, "by": by, "removed": json.dumps(removed)}
             session.execute("upkeep/record_dropped_space", params)
-            failpoints.reach("space.dropping")
             return removed
 
         return _patiently(session, remove)
