@@ -331,7 +331,8 @@ BEGIN
 END
 $$;
 
--- The terms of a question and what they weigh among what the caller sees: BM25's idf, always above zero.
+-- The terms of a question and what they weigh among what the caller sees: BM25's idf, always above zero, and a quarter
+-- of it for what only holds a sentence together.
 CREATE OR REPLACE FUNCTION asked_terms(words text, audiences integer[]) RETURNS asked_terms
 LANGUAGE sql STABLE
 AS $$
@@ -340,13 +341,13 @@ SELECT
     coalesce(array_agg(q.idf ORDER BY q.chunks, q.term), '{{}}'),
     coalesce(array_agg(q.chunks ORDER BY q.chunks, q.term), '{{}}'),
     greatest(max(q.average), 1),
-    greatest(sum(q.idf) * 2.2, 1e-9)
+    greatest(sum(q.idf), 1e-9)
 FROM (
     SELECT
         t.term,
         term_query(t.term, t.prefix) AS query,
         f.chunks,
-        ln(1 + (greatest(n.chunks, f.chunks) - f.chunks + 0.5) / (f.chunks + 0.5))::double precision AS idf,
+        t.weight * ln(1 + (greatest(n.chunks, f.chunks) - f.chunks + 0.5) / (f.chunks + 0.5))::double precision AS idf,
         n.average
     FROM question_terms(asked_terms.words) AS t
     CROSS JOIN LATERAL (
@@ -424,7 +425,7 @@ BEGIN
     RETURN QUERY EXECUTE format(
         'SELECT s.text_id,
                 CASE WHEN $1 IS NULL THEN s.lexical WHEN $3 IS NULL THEN s.semantic
-                     ELSE s.semantic + 0.1 * s.lexical / $5 END AS score,
+                     ELSE s.semantic + 0.11 * s.lexical / $5 END AS score,
                 s.semantic,
                 CASE WHEN $1 IS NOT NULL THEN rank() OVER (ORDER BY s.semantic DESC)::integer END,
                 s.lexical,
@@ -432,7 +433,7 @@ BEGIN
          FROM (
             SELECT t.text_id, 1 - (v.embedding <=> $1::%s)::double precision AS semantic,
                 CASE WHEN $3 IS NOT NULL THEN (
-                    SELECT coalesce(sum(q.weight * o.often * 2.2 / (o.often + 1.2 * (0.25 + 0.75 * t.terms / $6))), 0)
+                    SELECT coalesce(sum(q.weight * o.often / (o.often + 1.2 * (0.25 + 0.75 * t.terms / $6))), 0)
                     FROM unnest($3, $4) AS q (query, weight)
                     CROSS JOIN LATERAL (SELECT occurrences(ts_rank(l.lexemes, q.query)) AS often OFFSET 0) AS o
                     WHERE o.often > 0
@@ -588,7 +589,7 @@ COMMENT ON FUNCTION {search}.lexical(text, text, integer, jsonb, integer) IS
 'The k published passages that fit words best, by BM25 over words and, for Japanese, Chinese and Korean, pairs of
 characters. Only passages that hold one of the words are given.';
 COMMENT ON FUNCTION {search}.hybrid(text, vector, text, integer, jsonb, integer) IS
-'Both: candidates of either leg, by the cosine similarity plus a tenth of the share of the highest BM25 that the words
+'Both: candidates of either leg, by the cosine similarity plus 0.11 times the share of the highest BM25 that the words
 could reach. embedding and words are of the same question.';
 
 COMMENT ON FUNCTION {search}.explain(text, vector, text, integer, jsonb) IS
