@@ -1,7 +1,8 @@
 -- Purpose: the search functions. One function does the work: it checks what it is given, finds candidates through
 -- the vector index and through the terms, scores them, and gives k rows whenever k rows match: it counts what it found,
 -- and searches exactly where the index gave too few. Readers call three thin functions around it.
--- Statements are made for the space's table and for the parts of the filter that are there; what a caller gave is bound.
+-- Statements are made for the space's table and for the parts of the filter that are there; what a caller gave is
+-- bound.
 
 DO $$
 DECLARE
@@ -149,7 +150,9 @@ BEGIN
     ELSIF NOT chosen.ready AND NOT chosen.live THEN
         RAISE EXCEPTION 'space % is still being filled', chosen.name USING
             ERRCODE = 'invalid_parameter_value',
-            HINT = format('Use space %s until search.spaces says that it is ready.', (SELECT s.name FROM spaces AS s WHERE s.live));
+            HINT = format(
+                'Use space %s until search.spaces says that it is ready.', (SELECT s.name FROM spaces AS s WHERE s.live)
+            );
     ELSIF question IS NOT NULL AND vector_dims(question) <> chosen.dimensions THEN
         RAISE EXCEPTION 'the vector has % dimensions, and space % has %', vector_dims(question), chosen.name, chosen.dimensions
             USING ERRCODE = 'invalid_parameter_value',
@@ -243,7 +246,8 @@ SELECT format(
 )
 $$;
 
--- The same, which goes on until enough of what it meets matches. OFFSET keeps the planner from reading all chunks first.
+-- The same, which goes on until enough of what it meets matches. OFFSET keeps the planner from reading all chunks
+-- first.
 CREATE OR REPLACE FUNCTION filtered_statement(plan search_plan, wanted integer) RETURNS text
 LANGUAGE sql IMMUTABLE
 AS $$
@@ -285,9 +289,9 @@ END
 $$;
 
 -- The texts nearest to a question among those that match, as many as wanted if there are, with their distances; and how
--- they were found. The index is asked for some more than wanted, and what it gives is filtered. Where that leaves fewer
--- than needed, all that matches is sorted exactly, if it is not too much; else the index goes on for a while before that
--- is done. What is known to be few is not looked for in the index at all.
+-- they were found. The index is asked for some more than wanted, and what it gives is filtered. Where that leaves
+-- fewer than needed, all that matches is sorted exactly, if it is not too much; else the index goes on for a while
+-- before that is done. What is known to be few is not looked for in the index at all.
 CREATE OR REPLACE FUNCTION nearest(
     plan search_plan, question vector, wanted integer, needed integer,
     OUT text_ids bigint[], OUT distances double precision[], OUT served text
@@ -410,8 +414,8 @@ END
 $$;
 
 -- Candidates with their scores, the best first: by meaning, 1 minus the cosine distance; by words, BM25; and both.
--- Added, not fused by rank: BM25 is divided by what no text could exceed, so that a question whose words do not occur changes
--- nothing. Constants were measured on labelled sets in English and Japanese: docs/quality.md. OFFSET keeps the planner
+-- Added, not fused by rank: BM25 is divided by what no text could exceed, so that a question whose words do not occur
+-- changes nothing. Constants were measured on labelled sets in English and Japanese: docs/quality.md. OFFSET keeps the planner
 -- from computing a score once for each place that names it; || reads a stored tsvector once for all terms.
 CREATE OR REPLACE FUNCTION scored(
     plan search_plan, question vector, asked asked_terms, candidates bigint[], k integer
