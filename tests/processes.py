@@ -43,11 +43,12 @@ class Job:
         folder: where the process and the test meet.
         dsn: of the database.
         collections: settings by name.
-        space: settings of the space.
+        space: settings of the space `small`.
         name: the collection to refresh.
         run_id: names the refresh.
         lease_seconds: how long its lease outlives it.
         wait_seconds: how long it waits for another one's lease.
+        further: settings of other spaces, by name.
         points: what it does at a failpoint, once: `hold` until it is let go, `stop`, or `kill`.
     """
 
@@ -60,6 +61,7 @@ class Job:
     lease_seconds: float = 30.0
     wait_seconds: float = 45.0
     points: dict[str, str] = field(default_factory=dict)
+    further: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -212,7 +214,7 @@ def _refresh(job: Job) -> dict[str, dict[str, int]]:
 
     bench = Workbench(
         collections={name: Collection.model_validate(found) for name, found in job.collections.items()},
-        spaces={"small": Space.model_validate(job.space)},
+        spaces={name: Space.model_validate(found) for name, found in ({"small": job.space} | job.further).items()},
         root=Path(job.folder),
         doors=Doors(lambda: job.dsn, lambda: str(job.space["base_url"])),
         state_folder=Path(job.folder) / "state",

@@ -131,7 +131,7 @@ def test_a_missing_folder_is_the_users_to_mend(declare: Any, corpus: Path, capsy
 def test_an_endpoint_that_cannot_be_reached_is_the_users_to_mend(
     declare: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("assets.vectors.spaces.FIRST_CONTACT_SECONDS", 0.5)
+    monkeypatch.setattr("assets.vectors.probe.FIRST_CONTACT_SECONDS", 0.5)
     declare(space={"base_url": "http://127.0.0.1:9/v1"})
     assert run(["refresh"]) == 2
     told = capsys.readouterr().out

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import signal
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +26,8 @@ from resources.errors import ConfigurationError, EndpointUnavailable, GateClosed
 from resources.postgres import Database
 from tests.conftest import refresh, rows, write
 from tests.fakes.embedding_server import EmbeddingServer, embed, serve
+from tests.processes import Job, nursery, until
+from tests.scorecard import CountingEndpoint
 
 MakeBench = Callable[..., Workbench]
 
@@ -355,6 +359,46 @@ def test_a_filling_that_is_stopped_goes_on_where_it_was(
     sent = [text for request in other.answered for text in request]
     assert len(sent) == len(set(sent)) == 34
     assert state(database)[1]
+
+
+def test_a_filling_that_is_killed_sends_again_only_what_was_in_flight(
+    bench: Workbench, database: Database, corpus: Path, tmp_path: Path
+) -> None:
+    for number in range(60):
+        write(corpus, f"note{number}.md", f"# Note {number}\n\nLevel {number} was read today.\n")
+    slow = CountingEndpoint(dimensions=48, model="new-embeddings")
+    with nursery() as processes, serve(slow):
+        refresh(bench)
+        before = published(database)
+        declare(bench, slow, max_inputs=4, concurrency=3)
+        spaces.add(bench, "large")
+        slow.forget()
+        slow.hold_after(4)
+        wanted = {name: declared.model_dump(mode="json") for name, declared in bench.spaces.items()}
+        worker = processes.start(
+            Job(
+                str(tmp_path / "killed"),
+                database.dsn,
+                {"notes": bench.collection("notes").model_dump(mode="json")},
+                wanted["small"],
+                "notes",
+                "the-filling-that-is-killed",
+                lease_seconds=1.5,
+                further={"large": wanted["large"]},
+            )
+        )
+        until(lambda: len(slow.held) == 3, "three requests in flight")
+        until(lambda: state(database)[2] == 16, "what was answered to be kept")
+        worker.signal(signal.SIGKILL)
+        in_flight = {text for request in slow.held for text in request}
+        slow.let_go()
+        assert published(database) == before
+        bench.lease_wait_seconds = 30.0
+        refresh(bench)
+    twice = {text for text, times in Counter(slow.texts).items() if times > 1}
+    assert (twice, len(in_flight), max(Counter(slow.texts).values())) == (in_flight, 12, 2)
+    assert state(database) == (False, True, len(before))
+    assert rows(database, "SELECT 1 FROM corpus.claims", role=None) == []
 
 
 def test_a_chunk_that_the_new_model_does_not_read_is_cut_again_and_the_others_stay(

@@ -426,8 +426,8 @@ def declared_otherwise(scene: Scene, **otherwise: Any) -> Workbench:
 def move_to(scene: Scene, watch: Watch, server: EmbeddingServer) -> int:
     """Fill a space of another model beside the live one and promote it; returns how many texts it holds."""
     bench = scene.bench
-    added = bench.space("small").model_copy(update={"base_url": server.url, "model": "another"})
-    bench.spaces = {**bench.spaces, "another": added}
+    added = {"base_url": server.url, "model": "another", "passage_prefix": "passage: "}
+    bench.spaces = {**bench.spaces, "another": bench.space("small").model_copy(update=added)}
     spaces.add(bench, "another")
     server.forget()  # What it was probed with.
     watch.readers_may_see()
@@ -437,7 +437,7 @@ def move_to(scene: Scene, watch: Watch, server: EmbeddingServer) -> int:
     assert spaces.promote(bench, "another") == "small"
     watch.readers_may_see()
     texts = [text for (text,) in rows(scene.database, "SELECT text FROM corpus.texts", role=None)]
-    assert sorted(server.texts) == sorted(texts)
+    assert sorted(server.texts) == sorted(f"passage: {text}" for text in texts)
     return len(texts)
 
 
