@@ -19,6 +19,10 @@ LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
 AS $$
 DECLARE
     folded text COLLATE "C" := written;
+    -- Soft hyphens, joiners, marks of direction, variation selectors.
+    unseen CONSTANT text := '\u00ad\u034f\u061c\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff'
+    '\U000e0000-\U000e0fff';
+    marked CONSTANT text := '\u00c0-\u024f\u0300-\u03ff\u1e00-\u1fff';
     -- A form in the first string is read as the one below it in the second.
     variants CONSTANT text := '亞惡壓圍醫爲壹隱榮營衞驛圓鹽緣艷應歐毆櫻奧橫溫穩假價畫會壞懷繪擴殼覺學嶽樂勸卷寬歡罐觀關陷巖顏歸氣龜僞戲犧舊據'
         || '擧峽挾狹曉區驅勳薰徑惠溪經繼莖螢輕鷄藝缺儉劍劒圈檢權獻縣險顯驗嚴效廣恆鑛號國囯黑濟碎齋斎齊劑册雜參慘棧蠶贊殘絲'
@@ -42,16 +46,17 @@ BEGIN
     IF folded !~ '[^\x01-\x7f]' THEN
         RETURN lower(folded);
     END IF;
-    -- Soft hyphens, joiners, marks of direction, variation selectors.
-    folded := regexp_replace(
-        folded,
-        '[\u00ad\u034f\u061c\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff]+',
-        '', 'g'
-    );
     IF folded IS NOT NFKC NORMALIZED THEN
         folded := normalize(folded, NFKC);
     END IF;
-    IF folded ~ '[\u00c0-\u024f\u0300-\u03ff\u1e00-\u1fff]' THEN
+    -- One look for all that is rare.
+    IF folded !~ ('[' || unseen || marked || '\u0400-\u042f\u0490\u2010-\u2013\u2018\u2019\u2212々ゝヽ' || variants || ']') THEN
+        RETURN lower(folded);
+    END IF;
+    IF folded ~ ('[' || unseen || ']') THEN
+        folded := normalize(regexp_replace(folded, '[' || unseen || ']+', '', 'g'), NFKC);
+    END IF;
+    IF folded ~ ('[' || marked || ']') THEN
         folded := translate(folded, 'ØøĐđŁłÐðıĦħŦŧ', 'OoDdLlDdiHhTt');
         folded := replace(replace(replace(replace(folded, 'ß', 'ss'), 'ẞ', 'ss'), 'æ', 'ae'), 'Æ', 'ae');
         folded := replace(replace(replace(replace(folded, 'œ', 'oe'), 'Œ', 'oe'), 'þ', 'th'), 'Þ', 'th');
@@ -67,9 +72,7 @@ BEGIN
             'абвгдежзийклмнопрстуфхцчшщъыьэюяѐёђѓєѕіїјљњћќѝўџґ'
         );
     END IF;
-    IF folded ~ '[\u2010-\u2013\u2018\u2019\u2212]' THEN
-        folded := translate(folded, '‐‑‒–−‘’', '-----''''');
-    END IF;
+    folded := translate(folded, '‐‑‒–−‘’', '-----''''');
     IF folded ~ ('[' || variants || ']') THEN
         folded := translate(folded, variants, standard);
     END IF;
@@ -151,8 +154,9 @@ BEGIN
 END
 $$;
 
--- What is stored for a text. A lexeme has as many positions as the text has of it, which is all that they tell.
--- Positions end at 16,383 and begin anew; of a longer text than 65,536 characters, which no chunk is, the rest is left.
+-- What is stored for a text: a lexeme has as many positions as the text has of it, 255 at most, and that is all that
+-- positions tell. Postgres takes those above 16,383 for one; of more than 65,536 characters, which no chunk has, the
+-- rest is left.
 CREATE OR REPLACE FUNCTION lexemes(written text) RETURNS tsvector
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
 AS $$
@@ -165,7 +169,7 @@ BEGIN
     IF words <> '' THEN
         stored := coalesce((
             SELECT string_agg(
-                coalesce((ts_lexize('pg_catalog.english_stem', w.word))[1], w.word) || ':' || w.place % 16383 + 1, ' '
+                coalesce((ts_lexize('pg_catalog.english_stem', w.word))[1], w.word) || ':' || w.place, ' '
             )
             FROM string_to_table(words, ' ') WITH ORDINALITY AS w (word, place)
             WHERE w.word <> ''
@@ -173,7 +177,7 @@ BEGIN
     END IF;
     IF runs <> '' THEN
         stored := stored || ' ' || coalesce((
-            SELECT string_agg(rtrim(p.one || p.next) || ':' || p.place % 16383 + 1, ' ')
+            SELECT replace(string_agg(p.one || p.next || ':' || p.place, ' '), ' :', ':')
             FROM ROWS FROM (string_to_table(runs, null), string_to_table(substr(runs, 2), null))
                 WITH ORDINALITY AS p (one, next, place)
             WHERE p.one <> ' '
