@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from typing import Any
 
 from fsspec.utils import glob_translate
 
-from assets.settings import Collection, DocumentReaders
+from assets.settings import Collection, DocumentReaders, rule_value
 from resources.postgres import Session
 
 
@@ -23,13 +24,16 @@ def uri_pattern(glob: str) -> str:
         glob: over the path below a source; `**` spans folders.
     """
     # Python's own marks around the whole are written the way of Postgres, where a dot matches a line's end anyway.
-    return f"^(?:{str(glob_translate(glob)).removeprefix('(?s:').removesuffix(chr(92) + 'Z').removesuffix(')')})$"
+    # Letters are in one piece, as `audience_of` compares them.
+    whole = str(glob_translate(unicodedata.normalize("NFC", glob)))
+    return f"^(?:{whole.removeprefix('(?s:').removesuffix(chr(92) + 'Z').removesuffix(')')})$"
 
 
-def _rule(rule: DocumentReaders) -> dict[str, Any]:
+def _rule(rule: DocumentReaders, settings: Collection) -> dict[str, Any]:
+    contains = {name: rule_value(settings.metadata, name, value) for name, value in (rule.metadata or {}).items()}
     return {
         **({"pattern": uri_pattern(rule.path)} if rule.path is not None else {}),
-        **({"contains": rule.metadata} if rule.metadata is not None else {}),
+        **({"contains": contains} if contains else {}),
         "readers": list(rule.readers),
     }
 
@@ -37,7 +41,7 @@ def _rule(rule: DocumentReaders) -> dict[str, Any]:
 def rules_of(settings: Collection) -> list[dict[str, Any]]:
     """Return the rules of a collection in the order in which they are asked; the last fits every document."""
     last = {} if settings.readers is None else {"readers": list(settings.readers)}
-    return [*map(_rule, settings.document_readers), last]
+    return [*(_rule(rule, settings) for rule in settings.document_readers), last]
 
 
 def apply_readers(session: Session, collection_id: int, settings: Collection, applied: str | None) -> int | None:

@@ -257,7 +257,8 @@ def open_refresh(bench: Workbench, name: str, run_id: str) -> Iterator[Refresh]:
             rebuild = bench.rebuild and not opened["stages"]
             cutting = cutting_of(bench, name, kept, None if rebuild else row["tokenizer"])
             parse_id, chunk_id = _set_recipes(session, row, cutting, rebuild=rebuild)
-            apply_readers(session, collection_id, settings, row["readers_digest"])
+            if not opened["stages"]:  # Once a run: who applies other rules meanwhile has read a newer declaration.
+                apply_readers(session, collection_id, settings, row["readers_digest"])
             if bench.retry and not opened["stages"]:
                 mark_for_retry(session, collection_id)
             fingerprint = _fingerprint(bench, name, parse_id, chunk_id, kept)

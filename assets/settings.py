@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from fsspec.utils import glob_translate
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -247,14 +248,69 @@ class Metadata(Settings):
         return value
 
 
+BUILT_IN_FIELDS = ("name", "folder", "format", "parent")
+"""Metadata that documents have without a declaration; all of it is text."""
+
+_LONGEST_ROLE = 63
+
+
+def check_roles(value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """Make sure that names can be those of database roles.
+
+    Raises:
+        ValueError: one cannot; who would be meant to read would read nothing.
+    """
+    for role in value or ():
+        if role in {"public", "none"}:
+            raise ValueError(f"{role!r} is no role; leave readers out for every reader, write [] for nobody")
+        if not 0 < len(role.encode()) <= _LONGEST_ROLE or "\0" in role:
+            raise ValueError(f"{role!r} cannot name a database role, which has 1 to {_LONGEST_ROLE} bytes")
+    return value
+
+
+def rule_value(metadata: Metadata | None, name: str, value: Any) -> Any:
+    """Return a value of a rule as documents hold it: of the field's type, in a list where the field is one.
+
+    Args:
+        metadata: the declared fields.
+        name: of the field.
+        value: as declared in the rule.
+
+    Raises:
+        ValueError: there is no such field, or the value does not have its type; such a rule would fit no document.
+    """
+    fields = metadata.fields if metadata else {}
+    if name not in fields and name not in BUILT_IN_FIELDS:
+        known = ", ".join([*BUILT_IN_FIELDS, *fields])
+        raise ValueError(f"document_readers: {name!r} is no metadata field of the collection; known here: {known}")
+    kind = fields[name].type if name in fields else "string"
+    try:
+        return [convert(value, "string")] if kind == "strings" else convert(value, kind)
+    except NotOfType as error:
+        raise ValueError(f"document_readers: {value!r} of {name} is {error}, which type: {kind} asks for") from None
+
+
 class DocumentReaders(Settings):
     """A rule for some documents of a collection: who may read them instead."""
 
-    path: str | None = Field(None, min_length=1, description="Glob over the path below the source, as board/**.")
+    path: str | None = Field(
+        None,
+        min_length=1,
+        description="Glob over the path below the source, as board/**. What is attached to a mail is where the mail is.",
+    )
     metadata: dict[str, str | int | float | bool] | None = Field(
         None, min_length=1, description="Values that the document's metadata has, as {confidentiality: secret}."
     )
-    readers: tuple[str, ...] = Field(description="Database roles that may read such documents.")
+    readers: tuple[str, ...] = Field(description="Database roles that may read such documents; [] for nobody.")
+
+    _roles = field_validator("readers")(check_roles)
+
+    @field_validator("path")
+    @classmethod
+    def _path_is_a_glob(cls, value: str | None) -> str | None:
+        if value is not None:
+            re.compile(glob_translate(value))  # Says itself where ** may stand.
+        return value
 
     @model_validator(mode="after")
     def _fits_something(self) -> DocumentReaders:
@@ -309,6 +365,7 @@ class Collection(Settings):
 
     _cron = field_validator("schedule")(check_cron)
     _zone = field_validator("timezone")(check_zone)
+    _roles = field_validator("readers")(check_roles)
 
     @field_validator("link")
     @classmethod
@@ -317,6 +374,13 @@ class Collection(Settings):
             metadata: Metadata | None = info.data["metadata"]
             check_link(value, {name: field.type for name, field in metadata.fields.items()} if metadata else {})
         return value
+
+    @model_validator(mode="after")
+    def _rules_can_fit(self) -> Collection:
+        for rule in self.document_readers:
+            for name, value in (rule.metadata or {}).items():
+                rule_value(self.metadata, name, value)
+        return self
 
     @model_validator(mode="after")
     def _budget_lets_a_chunk_through(self) -> Collection:

@@ -86,6 +86,7 @@ def rollback(bench: Workbench, name: str, number: int, *, by: str, run_id: str) 
         try:
             with session.transaction():
                 lease.confirm(session)
+                session.execute("publication/hold_readers", {"collection_id": collection_id})
                 _find(session, name, number)  # Again: a garbage collection may have come first.
                 counts = _move(session, collection_id, name, number, run_id)
                 _keep_whole(session, collection_id, name, number)

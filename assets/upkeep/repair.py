@@ -148,6 +148,7 @@ def _mend_heads(held: Held) -> list[Finding]:
     declared = held.bench.collections.get(held.name)
     limit = (declared.limits if declared else Limits.model_validate({})).vanished_share
     with held.writing():
+        held.session.execute("publication/hold_readers", held.params)
         held.session.execute("verify/restore_documents", held.params)
         counts = held.session.record("verify/count_extra_heads", held.params)
         extra, heads = counts["extra"], counts["heads"]

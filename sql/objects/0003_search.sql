@@ -1,8 +1,9 @@
 -- Purpose: the public face that does not depend on a space. Owned by the view role, so that what a
 -- reader may see is decided there and base tables stay out of reach.
 
--- What is not a head's own is shown through CASE, which names the head: a condition of the caller on such a column can
--- then only be asked of rows that the policy on heads let through (docs/security.md). The planner cannot take it away.
+-- What is not a head's own is shown through CASE, which asks again what joins it to the head. A condition of the caller on
+-- such a column, whatever it costs and wherever the planner puts it, then meets what belongs to a head that the policy on
+-- heads let through, or null (docs/security.md). The planner cannot take CASE apart.
 DROP VIEW IF EXISTS {search}.documents;
 CREATE VIEW {search}.documents AS
 SELECT
@@ -11,14 +12,14 @@ SELECT
     replace(h.link, '{{page}}', '1') AS link,
     h.title,
     h.metadata,
-    CASE WHEN h.audience_id > 0 THEN e.format END AS format,
-    CASE WHEN h.audience_id > 0 THEN e.size END AS size,
-    CASE WHEN h.audience_id > 0 THEN e.pages END AS pages,
-    CASE WHEN h.audience_id > 0 THEN e.language END AS language,
+    CASE WHEN h.chunk_set_id = s.chunk_set_id AND s.elements_id = e.elements_id THEN e.format END AS format,
+    CASE WHEN h.chunk_set_id = s.chunk_set_id AND s.elements_id = e.elements_id THEN e.size END AS size,
+    CASE WHEN h.chunk_set_id = s.chunk_set_id AND s.elements_id = e.elements_id THEN e.pages END AS pages,
+    CASE WHEN h.chunk_set_id = s.chunk_set_id AND s.elements_id = e.elements_id THEN e.language END AS language,
     h.document_id,
-    CASE WHEN h.audience_id > 0 THEN p.published_at END AS published_at,
-    CASE WHEN h.audience_id > 0 THEN p.number END AS publish,
-    CASE WHEN h.audience_id > 0 THEN p.run_id END AS run_id
+    CASE WHEN h.publish_id = p.publish_id THEN p.published_at END AS published_at,
+    CASE WHEN h.publish_id = p.publish_id THEN p.number END AS publish,
+    CASE WHEN h.publish_id = p.publish_id THEN p.run_id END AS run_id
 FROM heads AS h
 INNER JOIN chunk_sets AS s ON h.chunk_set_id = s.chunk_set_id
 INNER JOIN elements AS e ON s.elements_id = e.elements_id
@@ -47,7 +48,8 @@ COMMENT ON COLUMN {search}.spaces.ready IS
 'Whether search.chunks_<space> shows every published chunk, through an index: false while the space is being filled.';
 
 DROP VIEW IF EXISTS {search}.publishes;
-CREATE VIEW {search}.publishes AS
+-- A barrier, since nothing here has a policy of its own; nor has it an index that a caller's condition could use.
+CREATE VIEW {search}.publishes WITH (security_barrier) AS
 SELECT
     c.name AS collection,
     p.number AS publish,
@@ -64,7 +66,8 @@ INNER JOIN (
     GROUP BY a.collection_id
     HAVING bool_or(a.audience_id = ANY(visible_audiences()))
 ) AS s ON c.collection_id = s.collection_id;
-COMMENT ON VIEW {search}.publishes IS 'Every publish: its number in its collection, when, by which run, what it moved.';
+COMMENT ON VIEW {search}.publishes IS 'Every publish of the collections of which the caller may read something: its number in its collection, when, by which run,
+and, for who may read all of the collection, what it moved.';
 
 ALTER VIEW {search}.documents OWNER TO {view};
 ALTER VIEW {search}.spaces OWNER TO {view};

@@ -14,20 +14,24 @@ BEGIN
     EXECUTE format(
         -- CASE as in search.documents.
         'CREATE VIEW {search}.%I AS
-         SELECT h.collection, h.uri, replace(h.link, ''{{page}}'', coalesce(k.pages[1], 1)::text) AS link, h.title,
-                CASE WHEN h.audience_id > 0 THEN k.heading_path END AS heading_path,
-                CASE WHEN h.audience_id > 0 THEN k.pages END AS pages,
-                CASE WHEN h.audience_id > 0 THEN k.ordinal END AS ordinal,
-                CASE WHEN h.audience_id > 0 THEN substr(t.text, k.body_start + 1) END AS text,
-                CASE WHEN h.audience_id > 0 THEN k.html END AS html,
-                CASE WHEN h.audience_id > 0 THEN k.flags END AS flags,
+         SELECT h.collection, h.uri,
+                CASE WHEN h.chunk_set_id = k.chunk_set_id
+                    THEN replace(h.link, ''{{page}}'', coalesce(k.pages[1], 1)::text) END AS link,
+                h.title,
+                CASE WHEN h.chunk_set_id = k.chunk_set_id THEN k.heading_path END AS heading_path,
+                CASE WHEN h.chunk_set_id = k.chunk_set_id THEN k.pages END AS pages,
+                CASE WHEN h.chunk_set_id = k.chunk_set_id THEN k.ordinal END AS ordinal,
+                CASE WHEN h.chunk_set_id = k.chunk_set_id AND k.text_id = t.text_id
+                    THEN substr(t.text, k.body_start + 1) END AS text,
+                CASE WHEN h.chunk_set_id = k.chunk_set_id THEN k.html END AS html,
+                CASE WHEN h.chunk_set_id = k.chunk_set_id THEN k.flags END AS flags,
                 h.metadata, v.embedding,
-                CASE WHEN h.audience_id > 0 THEN p.published_at END AS published_at,
-                CASE WHEN h.audience_id > 0 THEN p.number END AS publish,
-                CASE WHEN h.audience_id > 0 THEN p.run_id END AS run_id,
+                CASE WHEN h.publish_id = p.publish_id THEN p.published_at END AS published_at,
+                CASE WHEN h.publish_id = p.publish_id THEN p.number END AS publish,
+                CASE WHEN h.publish_id = p.publish_id THEN p.run_id END AS run_id,
                 h.document_id,
-                CASE WHEN h.audience_id > 0 THEN k.span END AS span,
-                CASE WHEN h.audience_id > 0 THEN k.lead END AS lead,
+                CASE WHEN h.chunk_set_id = k.chunk_set_id THEN k.span END AS span,
+                CASE WHEN h.chunk_set_id = k.chunk_set_id THEN k.lead END AS lead,
                 v.text_id
          FROM %I AS v
          INNER JOIN texts AS t ON v.text_id = t.text_id

@@ -2,6 +2,7 @@
 -- the vector index and through the terms, scores them, and gives k rows whenever k rows match: it counts what it found,
 -- and searches exactly where the index gave too few. Readers call three thin functions around it.
 -- Statements are made for the space's table and for the parts of the filter that are there; what a caller gave is bound.
+-- pgvector's schema is named, and on no search_path here: who may create there could offer a nearer function otherwise.
 
 DO $$
 DECLARE
@@ -150,11 +151,11 @@ BEGIN
         RAISE EXCEPTION 'space % is still being filled', chosen.name USING
             ERRCODE = 'invalid_parameter_value',
             HINT = format('Use space %s until search.spaces says that it is ready.', (SELECT s.name FROM spaces AS s WHERE s.live));
-    ELSIF question IS NOT NULL AND vector_dims(question) <> chosen.dimensions THEN
-        RAISE EXCEPTION 'the vector has % dimensions, and space % has %', vector_dims(question), chosen.name, chosen.dimensions
+    ELSIF question IS NOT NULL AND {extension}.vector_dims(question) <> chosen.dimensions THEN
+        RAISE EXCEPTION 'the vector has % dimensions, and space % has %', {extension}.vector_dims(question), chosen.name, chosen.dimensions
             USING ERRCODE = 'invalid_parameter_value',
                 HINT = format('Embed the question with model %s.', chosen.query_model);
-    ELSIF question IS NOT NULL AND vector_norm(question) = 0 THEN
+    ELSIF question IS NOT NULL AND {extension}.vector_norm(question) = 0 THEN
         RAISE EXCEPTION 'the vector is zero, and has no direction' USING ERRCODE = 'invalid_parameter_value',
             HINT = format('Embed the question with model %s.', chosen.query_model);
     ELSIF k IS NULL OR k NOT BETWEEN 1 AND 1000 THEN
@@ -238,7 +239,7 @@ CREATE OR REPLACE FUNCTION nearest_statement(plan search_plan, asked integer) RE
 LANGUAGE sql IMMUTABLE
 AS $$
 SELECT format(
-    'SELECT v.text_id, v.embedding <=> $1::%1$s AS distance FROM %2$I AS v ORDER BY v.embedding <=> $1::%1$s LIMIT %3$s',
+    'SELECT v.text_id, v.embedding OPERATOR({extension}.<=>) $1::{extension}.%1$s AS distance FROM %2$I AS v ORDER BY v.embedding OPERATOR({extension}.<=>) $1::{extension}.%1$s LIMIT %3$s',
     (plan.space).storage, plan.vectors, asked
 )
 $$;
@@ -248,10 +249,10 @@ CREATE OR REPLACE FUNCTION filtered_statement(plan search_plan, wanted integer) 
 LANGUAGE sql IMMUTABLE
 AS $$
 SELECT format(
-    'SELECT v.text_id, v.embedding <=> $1::%1$s AS distance FROM %2$I AS v
+    'SELECT v.text_id, v.embedding OPERATOR({extension}.<=>) $1::{extension}.%1$s AS distance FROM %2$I AS v
      WHERE EXISTS (SELECT 1 FROM chunks AS k INNER JOIN heads AS h ON k.chunk_set_id = h.chunk_set_id
                    WHERE k.text_id = v.text_id AND %4$s OFFSET 0)
-     ORDER BY v.embedding <=> $1::%1$s LIMIT %3$s',
+     ORDER BY v.embedding OPERATOR({extension}.<=>) $1::{extension}.%1$s LIMIT %3$s',
     (plan.space).storage, plan.vectors, wanted, plan.condition
 )
 $$;
@@ -323,9 +324,9 @@ BEGIN
     served := 'exact';
     EXECUTE format(
         'SELECT coalesce(array_agg(f.text_id), ''{{}}''), coalesce(array_agg(f.distance), ''{{}}'') FROM (
-            SELECT v.text_id, v.embedding <=> $1::%1$s AS distance
+            SELECT v.text_id, v.embedding OPERATOR({extension}.<=>) $1::{extension}.%1$s AS distance
             FROM unnest($2) AS m (text_id) INNER JOIN %2$I AS v ON m.text_id = v.text_id
-            ORDER BY (v.embedding <=> $1::%1$s) + 0, v.text_id LIMIT %3$s
+            ORDER BY (v.embedding OPERATOR({extension}.<=>) $1::{extension}.%1$s) + 0, v.text_id LIMIT %3$s
         ) AS f', (plan.space).storage, plan.vectors, wanted
     ) INTO text_ids, distances USING question, matching;
 END
@@ -431,7 +432,7 @@ BEGIN
                 s.lexical,
                 CASE WHEN s.lexical > 0 THEN rank() OVER (ORDER BY s.lexical DESC)::integer END
          FROM (
-            SELECT t.text_id, 1 - (v.embedding <=> $1::%s)::double precision AS semantic,
+            SELECT t.text_id, 1 - (v.embedding OPERATOR({extension}.<=>) $1::{extension}.%s)::double precision AS semantic,
                 CASE WHEN $3 IS NOT NULL THEN (
                     SELECT coalesce(sum(q.weight * o.often / (o.often + 1.2 * (0.25 + 0.75 * t.terms / $6))), 0)
                     FROM unnest($3, $4) AS q (query, weight)
@@ -466,7 +467,7 @@ CREATE FUNCTION search_passages(
     space text, question vector, words text, k integer, filter jsonb, neighbours integer
 ) RETURNS SETOF {search}.passage
 LANGUAGE plpgsql STABLE
-SET search_path = {corpus}, {extension}, pg_temp
+SET search_path = {corpus}, pg_temp
 SET jit = off
 AS $$
 DECLARE
@@ -518,14 +519,14 @@ CREATE FUNCTION {search}.semantic(
     space text, embedding vector, k integer DEFAULT 10, filter jsonb DEFAULT '{{}}', neighbours integer DEFAULT 0
 ) RETURNS SETOF {search}.passage
 LANGUAGE sql STABLE SECURITY DEFINER
-SET search_path = {corpus}, {extension}, pg_temp
+SET search_path = {corpus}, pg_temp
 AS $$ SELECT (p).* FROM search_passages(space, embedding, null, k, filter, neighbours) AS p $$;
 
 CREATE FUNCTION {search}.lexical(
     space text, words text, k integer DEFAULT 10, filter jsonb DEFAULT '{{}}', neighbours integer DEFAULT 0
 ) RETURNS SETOF {search}.passage
 LANGUAGE sql STABLE SECURITY DEFINER
-SET search_path = {corpus}, {extension}, pg_temp
+SET search_path = {corpus}, pg_temp
 AS $$ SELECT (p).* FROM search_passages(space, null, words, k, filter, neighbours) AS p $$;
 
 CREATE FUNCTION {search}.hybrid(
@@ -533,7 +534,7 @@ CREATE FUNCTION {search}.hybrid(
     neighbours integer DEFAULT 0
 ) RETURNS SETOF {search}.passage
 LANGUAGE sql STABLE SECURITY DEFINER
-SET search_path = {corpus}, {extension}, pg_temp
+SET search_path = {corpus}, pg_temp
 AS $$ SELECT (p).* FROM search_passages(space, embedding, words, k, filter, neighbours) AS p $$;
 
 -- How a question is answered, for people: what was searched and through which index, how many candidates each leg gave,
@@ -542,7 +543,7 @@ CREATE FUNCTION {search}.explain(
     space text, embedding vector, words text, k integer DEFAULT 10, filter jsonb DEFAULT '{{}}'
 ) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = {corpus}, {extension}, pg_temp
+SET search_path = {corpus}, pg_temp
 AS $$
 DECLARE
     plan CONSTANT search_plan := planned_search(checked_space(space, embedding, words, k, 0), filter);
