@@ -20,6 +20,7 @@ from assets.workbench import Doors, Workbench
 from resources.migrator import migrate
 from resources.parser_pool import ParserPool
 from resources.postgres import Database
+from tests.fakes import counted_audits
 from tests.fakes.embedding_server import EmbeddingServer, serve
 
 FIXTURES = Path(__file__).resolve().parent.parent.parent / "shared" / "fixtures"
@@ -30,6 +31,15 @@ _numbers = itertools.count()
 for _name in ("DATABASE_URL", "OPENAI_API_KEY", "SUIMON_DATABASE_URL", "DAGSTER_HOME", "SUIMON_CONFIG", "SUIMON_ENV"):
     os.environ.pop(_name, None)
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
+
+
+@pytest.fixture(autouse=True)
+def _audits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Count audits in SQL, but in tests that are marked `great_expectations`: there both count, and must agree."""
+    if "great_expectations" in request.keywords:
+        monkeypatch.setattr("assets.auditing.expectations.measure", counted_audits.both)
+    elif not counted_audits.REAL:
+        monkeypatch.setattr("assets.auditing.expectations.measure", counted_audits.measure)
 
 
 @pytest.fixture(scope="session")

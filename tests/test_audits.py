@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from assets.auditing.expectations import Measured, sqlalchemy_url
+from assets.auditing.suite import Audit
 from assets.engine import refresh_collection
 from assets.publication.gate import Accepted, GateFacts, findings, overruled
 from assets.refresh import open_refresh, run_stage
@@ -18,7 +20,10 @@ from assets.workbench import Workbench
 from resources.errors import GateClosed
 from resources.postgres import Database
 from tests.conftest import refresh, rows, write
+from tests.fakes import counted_audits
 from tests.fakes.embedding_server import Answer, EmbeddingServer
+
+pytestmark = pytest.mark.great_expectations
 
 SECRET = "xylophone-4711"
 
@@ -197,6 +202,32 @@ def test_no_text_of_a_document_is_in_any_result_or_page(bench: Workbench, corpus
     for table in ("refreshes", "gate_verdicts", "quarantine", "suites", "recipes"):
         found = rows(database, f"SELECT to_jsonb(t)::text FROM corpus.{table} AS t", role=None)
         assert SECRET not in json.dumps(found)
+
+
+BOUNDS = ((None, 0), (0, None), (0, 0), (0.5, 2), (-1e6, 1e6), (2.5, 2.5))
+NUMBERS = {
+    "nothing": "null::integer",
+    "whole": "CASE WHEN mod(n, 3) > 0 THEN n END",
+    "wide": "n::bigint * 1000000000",
+    "share": "n / 4.0::double precision",
+    "exact": "n::numeric / 4",
+}
+
+
+def test_what_stands_in_for_great_expectations_counts_the_same(database: Database) -> None:
+    batch = f"SELECT {', '.join(f'{sql} AS {name}' for name, sql in NUMBERS.items())} FROM generate_series(-4, 12) AS n"
+    audits = [
+        Audit(f"{column}_{number}", "", "numbers", column, minimum=least, maximum=most)
+        for column in NUMBERS
+        for number, (least, most) in enumerate(BOUNDS)
+    ]
+    with database.connect() as session:
+        url = sqlalchemy_url(database, session)
+    found = counted_audits.both(url, "numbers", {"numbers": f"SELECT * FROM ({batch}) AS batch"}, audits, None)
+    assert len(found) == len(audits)
+    assert found["whole_0"] == Measured(8, 8)  # 1, 2, 4, 5, 7, 8, 10, 11: mod(-1, 3) is -1.
+    assert found["nothing_2"] == Measured(0, 0)
+    assert {measured.rows for name, measured in found.items() if name.startswith("share")} == {17}
 
 
 @given(

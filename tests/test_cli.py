@@ -45,6 +45,7 @@ def declare(
     return write_declaration
 
 
+@pytest.mark.great_expectations
 @pytest.mark.usefixtures("declare")
 def test_the_way_of_a_newcomer(capsys: pytest.CaptureFixture[str], corpus: Path) -> None:
     assert run(["check"]) == 0

@@ -20,6 +20,8 @@ from pipelines.sensors import change_digest
 from resources.postgres import Database
 from tests.conftest import refresh, rows, write
 
+pytestmark = pytest.mark.great_expectations
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -248,6 +248,7 @@ def fill(folder: Path) -> Path:
     return ballast
 
 
+@pytest.mark.great_expectations
 def test_a_full_disk_under_postgres_is_said_to_be_full_and_loses_nothing(bench: Workbench) -> None:
     for number in range(40):
         noise = random.Random(number).randbytes(2000).hex()
@@ -278,6 +279,7 @@ def test_a_full_disk_under_postgres_is_said_to_be_full_and_loses_nothing(bench: 
             server.close()
 
 
+@pytest.mark.great_expectations
 def test_a_full_disk_under_the_state_folder_is_said_to_be_full_and_loses_nothing(
     bench: Workbench, database: Database, tmp_path: Path
 ) -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from assets.workbench import Workbench
 from resources.postgres import Database
 from tests.conftest import refresh, rows, write
 from tests.fakes.embedding_server import EmbeddingServer
+
+pytestmark = pytest.mark.great_expectations
 
 
 def test_a_first_refresh_publishes_every_document(bench: Workbench, database: Database) -> None:

@@ -19,9 +19,8 @@ import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +29,8 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", GX_ANALYTICS_EN
 
 import psutil
 import psycopg
-from psycopg.sql import SQL, Identifier
 
 from assets import engine
-from assets.auditing import expectations
-from assets.auditing.audit import _outside
-from assets.auditing.expectations import Measured
-from assets.auditing.suite import Audit
 from assets.chunks import stage as chunk_stage
 from assets.documents import stage as document_stage
 from assets.elements import stage as element_stage
@@ -46,11 +40,11 @@ from assets.settings import Collection, Space
 from assets.workbench import Doors, Workbench
 from resources import failpoints
 from resources.parser_pool import Outcome, Task
-from resources.postgres import Database
 from tests.chaos.checks import CONCURRENCY
 from tests.chaos.job import Job, Journal, Strike
 from tests.chaos.server import HAND
 from tests.chaos.states import read_state
+from tests.fakes import counted_audits
 
 LEASE_SECONDS = 0.6
 """A dead holder is waited for this long. Nobody else wants the collection, so a late renewal does no harm."""
@@ -195,7 +189,7 @@ def perform(job: Job) -> int:
         element_stage.WRITE_DOCUMENTS = 3
         chunk_stage.WRITE_CHUNKS = 6
     if not job.earnest:
-        expectations.measure = partial(_count, job.dsn)
+        counted_audits.stand_in()
     failpoints.install(Hook(job, journal))
     journal.write("began", str(os.getpid()))
     try:
@@ -214,24 +208,6 @@ def perform(job: Job) -> int:
         return int(getattr(error, "exit_code", 1)) or 1
     journal.write("done", "")
     return 0
-
-
-def _count(
-    dsn: str, url: str, suite: str, batches: Mapping[str, str], audits: Sequence[Audit], report: Path | None
-) -> dict[str, Measured]:
-    """Count by the same bounds as Great Expectations, in milliseconds, on a connection of its own as well."""
-    measured = {}
-    with Database(dsn).connect() as session:
-        for audit in audits:
-            query = SQL("SELECT count({column}), count(*) FILTER (WHERE {outside}) FROM ({batch}) AS batch").format(
-                column=Identifier(audit.column),
-                outside=_outside(audit),
-                batch=SQL(batches[audit.batch]),
-            )
-            row = session.connection.execute(query).fetchone()
-            assert row is not None, "an aggregate"
-            measured[audit.name] = Measured(row[0], row[1])
-    return measured
 
 
 def _work(job: Job, bench: Workbench) -> None:
