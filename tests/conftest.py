@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,6 +33,17 @@ _numbers = itertools.count()
 for _name in ("DATABASE_URL", "OPENAI_API_KEY", "SUIMON_DATABASE_URL", "DAGSTER_HOME", "SUIMON_CONFIG", "SUIMON_ENV"):
     os.environ.pop(_name, None)
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give each process a folder of its own, below which nobody else changes permissions.
+
+    pytest closes the folder that all its sessions share to others whenever one begins, and with it the data of the
+    servers of those that are under way. The path is short because sockets are made below it.
+    """
+    if config.option.basetemp is None:
+        config.option.basetemp = folder = tempfile.mkdtemp(prefix="suimon-")
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 @pytest.fixture(autouse=True)
