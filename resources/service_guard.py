@@ -19,7 +19,12 @@ PR_SET_PDEATHSIG = 1
 
 
 def _die_with_guard() -> None:
-    """Ask the kernel to end the child when its guard is killed (Linux only)."""
+    """Ask the kernel to end the child when its guard is killed (Linux only), by a signal that it heeds.
+
+    What ignores SIGINT, as a shell's background command does, has Dagster make it ignore SIGTERM as well, and that is
+    inherited.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 

@@ -169,6 +169,17 @@ def test_a_guard_that_is_killed_takes_its_child_with_it(services: Services) -> N
     assert services.find("sleeper") is None
 
 
+def test_a_service_ends_when_told_to_though_whoever_started_it_is_deaf_to_that(services: Services) -> None:
+    heeded = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        service = start(services)
+    finally:
+        signal.signal(signal.SIGTERM, heeded)
+    guard, child = psutil.Process(service.pid), child_of(service)
+    guard.send_signal(signal.SIGKILL)
+    assert await_end(guard, child) == []
+
+
 def test_a_child_that_ends_ends_its_guard_and_its_state(services: Services) -> None:
     service = start(services)
     guard, child = psutil.Process(service.pid), child_of(service)
