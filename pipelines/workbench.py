@@ -66,10 +66,12 @@ def make_workbench(config: Config | None = None, progress: Progress = silent) ->
         collections=declared.collections,
         space_name=declared.space_name,
         space=declared.space,
+        llm=declared.llm,
         root=config.root,
         doors=Doors(
             database_url=lambda: os.environ.get(DATABASE_VARIABLE) or stack.postgres_url("suimon"),
             embedding_url=stack.embedding_url,
+            llm_url=stack.llm_url,
         ),
         names=Names(declared.database.prefix),
         state_folder=state_folder(config),
