@@ -88,7 +88,8 @@ schema: $(STAMP)
 lock:
 	uv pip compile pyproject.toml --extra pandoc --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header -q -o requirements/default.txt
-	uv pip compile pyproject.toml --extra pandoc --extra s3 --extra dev --universal --python-version 3.11 \
+	uv pip compile pyproject.toml --extra pandoc --extra s3 --extra dev \
+	  --extra langchain --extra llamaindex --extra haystack --extra mcp --universal --python-version 3.11 \
 	  -c requirements/default.txt --generate-hashes --no-emit-index-url \
 	  --no-header -q -o requirements/dev.txt
 
