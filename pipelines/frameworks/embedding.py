@@ -1,0 +1,81 @@
+"""The vector of a question, for callers with and without an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from resources.embedding_endpoint import EmbeddingEndpoint
+from resources.errors import ConfigurationError
+
+Embed = Callable[[str], Sequence[float]]
+"""Somebody else's way from a text, prefix included, to a vector."""
+
+
+class EndpointLoop:
+    """An endpoint that stays open, in an event loop of its own, so that its connections outlive one question."""
+
+    def __init__(self, endpoint: EmbeddingEndpoint) -> None:
+        """Remember the endpoint; nothing is opened yet."""
+        self._endpoint = endpoint
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = threading.Lock()
+
+    def submit(self, text: str, model: str, dimensions: int | None) -> Future[list[float]]:
+        """Have a text embedded; the future holds the vector or the endpoint's error."""
+
+        async def work() -> list[float]:
+            answer = await self._endpoint.embed([text], model, dimensions)
+            vector: list[float] = answer.vectors[0].tolist()
+            return vector
+
+        return self._run(work())
+
+    def _run(self, work: Coroutine[Any, Any, list[float]]) -> Future[list[float]]:
+        with self._lock:
+            if self._loop is None:
+                loop = asyncio.new_event_loop()
+                threading.Thread(target=loop.run_forever, name="suimon-questions", daemon=True).start()
+                try:
+                    asyncio.run_coroutine_threadsafe(self._endpoint.__aenter__(), loop).result()
+                except BaseException:
+                    work.close()
+                    loop.call_soon_threadsafe(loop.stop)
+                    raise
+                self._loop = loop
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def close(self) -> None:
+        """Close connections and end the loop; a later question opens them again."""
+        with self._lock:
+            if self._loop is None:
+                return
+            loop, self._loop = self._loop, None
+            asyncio.run_coroutine_threadsafe(self._endpoint.__aexit__(None, None, None), loop).result()
+            loop.call_soon_threadsafe(loop.stop)
+
+
+def literal(vector: Sequence[float], space: dict[str, Any]) -> str:
+    """Write a vector as pgvector reads it.
+
+    Args:
+        vector: numbers.
+        space: the row of search.spaces that it has to fit.
+
+    Raises:
+        ConfigurationError: it is not of the space's dimensions, or no number in it can be used.
+    """
+    numbers = [float(value) for value in vector]
+    if len(numbers) != space["dimensions"]:
+        raise ConfigurationError(
+            f"The question's vector has {len(numbers)} dimensions, and space {space['space']} has "
+            f"{space['dimensions']}; embed questions with model {space['query_model']}, and give the same `dimensions` "
+            "as collections.yaml does."
+        )
+    if not all(map(math.isfinite, numbers)):
+        raise ConfigurationError("The question's vector holds something that is no finite number; check the model.")
+    return "[" + ",".join(f"{value:.7g}" for value in numbers) + "]"
