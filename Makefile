@@ -8,7 +8,7 @@ DEV_STAMP := .venv/.installed-dev
 # The lock is complete, so nothing is resolved (requirements/README.md).
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: model demo test lint types unit bench chaos documents scorecard schema lock clean install install-dev
+.PHONY: model demo test lint types unit bench chaos documents scorecard pgvectorstore schema lock clean install install-dev
 
 demo: $(STAMP)
 	@$(BIN)/suimon demo
@@ -80,6 +80,13 @@ documents: $(DEV_STAMP)
 scorecard: $(DEV_STAMP)
 	@$(BIN)/python benchmarks/scorecard.py $(if $(MARKDOWN),--markdown)
 
+# LangChain's own vector store on the view search.chunks, in an environment of its own (docs/frameworks.md).
+pgvectorstore: $(DEV_STAMP)
+	@test -x .venv-langchain-postgres/bin/python || $(PYTHON) -m venv .venv-langchain-postgres
+	.venv-langchain-postgres/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  --require-hashes -r requirements/langchain-postgres.txt
+	$(BIN)/python -m pytest -q tests/test_docs_frameworks.py
+
 # Written anew from the models; a test compares them.
 schema: $(STAMP)
 	$(BIN)/suimon check --schema > docs/collections.schema.json
@@ -92,7 +99,9 @@ lock:
 	  --extra langchain --extra llamaindex --extra haystack --extra mcp --universal --python-version 3.11 \
 	  -c requirements/default.txt --generate-hashes --no-emit-index-url \
 	  --no-header -q -o requirements/dev.txt
+	uv pip compile requirements/langchain-postgres.in --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-header -q -o requirements/langchain-postgres.txt
 
 clean:
 	-@$(BIN)/suimon down
-	rm -rf .venv .suimon build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-langchain-postgres .suimon build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

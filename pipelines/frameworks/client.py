@@ -94,9 +94,14 @@ class SearchClient:
         return other
 
     def search(
-        self, words: str, k: int = 10, *, mode: Mode = "hybrid", filter: Mapping[str, Any] | None = None,
+        self,
+        words: str,
+        k: int = 10,
+        *,
+        mode: Mode = "hybrid",
+        filter: Mapping[str, Any] | None = None,  # noqa: A002  # The word of every framework.
         neighbours: int = 0,
-    ) -> list[Passage]:  # fmt: skip  # noqa: A002
+    ) -> list[Passage]:
         """Return the k published passages that answer a question best, best first.
 
         Args:
@@ -122,9 +127,14 @@ class SearchClient:
         return [Passage(row) for row in rows]
 
     async def asearch(
-        self, words: str, k: int = 10, *, mode: Mode = "hybrid", filter: Mapping[str, Any] | None = None,
+        self,
+        words: str,
+        k: int = 10,
+        *,
+        mode: Mode = "hybrid",
+        filter: Mapping[str, Any] | None = None,  # noqa: A002
         neighbours: int = 0,
-    ) -> list[Passage]:  # fmt: skip  # noqa: A002
+    ) -> list[Passage]:
         """Do the same without blocking the event loop."""
         question = checked(words, k, mode, filter, neighbours)
         space = self._space_of(await self.aread("serving/read_space", {"space": self._space}))
@@ -239,6 +249,12 @@ class SearchClient:
             raise DatabaseUnavailable(
                 f"Postgres could not be reached or went away ({error.sqlstate or type(error).__name__}); check the "
                 "connection string and that the server is running."
+            ) from None
+        except psycopg.ProgrammingError as error:
+            if error.sqlstate is not None:
+                raise
+            raise ConfigurationError(
+                "The connection string cannot be read; write it as postgresql://user:password@host:5432/database."
             ) from None
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+import weakref
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -23,40 +24,56 @@ class EndpointLoop:
         """Remember the endpoint; nothing is opened yet."""
         self._endpoint = endpoint
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._end: Callable[[], object] | None = None
         self._lock = threading.Lock()
 
     def submit(self, text: str, model: str, dimensions: int | None) -> Future[list[float]]:
         """Have a text embedded; the future holds the vector or the endpoint's error."""
+        endpoint = self._endpoint
 
         async def work() -> list[float]:
-            answer = await self._endpoint.embed([text], model, dimensions)
+            answer = await endpoint.embed([text], model, dimensions)
             vector: list[float] = answer.vectors[0].tolist()
             return vector
 
-        return self._run(work())
-
-    def _run(self, work: Coroutine[Any, Any, list[float]]) -> Future[list[float]]:
         with self._lock:
             if self._loop is None:
-                loop = asyncio.new_event_loop()
-                threading.Thread(target=loop.run_forever, name="suimon-questions", daemon=True).start()
-                try:
-                    asyncio.run_coroutine_threadsafe(self._endpoint.__aenter__(), loop).result()
-                except BaseException:
-                    work.close()
-                    loop.call_soon_threadsafe(loop.stop)
-                    raise
-                self._loop = loop
-            return asyncio.run_coroutine_threadsafe(work, self._loop)
+                self._open()
+            assert self._loop is not None
+            return asyncio.run_coroutine_threadsafe(work(), self._loop)
+
+    def _open(self) -> None:
+        loop = asyncio.new_event_loop()
+        threading.Thread(target=_run, args=(loop,), name="suimon-questions", daemon=True).start()
+        try:
+            asyncio.run_coroutine_threadsafe(self._endpoint.__aenter__(), loop).result()
+        except BaseException:
+            loop.call_soon_threadsafe(loop.stop)
+            raise
+        self._loop = loop
+        self._end = weakref.finalize(self, _end, loop, self._endpoint)  # Also where nobody calls close().
 
     def close(self) -> None:
         """Close connections and end the loop; a later question opens them again."""
         with self._lock:
-            if self._loop is None:
-                return
-            loop, self._loop = self._loop, None
-            asyncio.run_coroutine_threadsafe(self._endpoint.__aexit__(None, None, None), loop).result()
-            loop.call_soon_threadsafe(loop.stop)
+            if self._end is not None:
+                self._end()
+            self._loop = self._end = None
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    loop.run_forever()
+    loop.close()
+
+
+def _end(loop: asyncio.AbstractEventLoop, endpoint: EmbeddingEndpoint) -> None:
+    """Have a loop close its endpoint and end; nobody waits, since a collector of garbage may be who calls."""
+
+    async def work() -> None:
+        await endpoint.__aexit__(None, None, None)
+        loop.stop()
+
+    asyncio.run_coroutine_threadsafe(work(), loop)
 
 
 def literal(vector: Sequence[float], space: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from langchain_core.retrievers import BaseRetriever
 
 from pipelines.frameworks.client import SearchClient
 from pipelines.frameworks.passages import Mode, Passage
+from resources.errors import ConfigurationError
 
 
 class SuimonRetriever(BaseRetriever):
@@ -45,6 +46,9 @@ class SuimonRetriever(BaseRetriever):
 
     def _settings(self, given: dict[str, Any]) -> dict[str, Any]:
         own = {"k": self.k, "mode": self.mode, "filter": self.filter, "neighbours": self.neighbours}
+        if not given.keys() <= own.keys():
+            strange = min(given.keys() - own.keys())
+            raise ConfigurationError(f"There is no setting {strange!r} of a question; there are {', '.join(own)}.")
         return own | given
 
 
