@@ -101,8 +101,7 @@ def _bench(dsn: str, endpoint: EmbeddingServer, pool: ParserPool, folder: Path) 
     space = {"base_url": endpoint.url, "model": "fake", "query_prefix": "query: ", "token_limit": 128, "max_inputs": 16}
     bench = Workbench(
         collections={"handbook": Collection.model_validate(handbook), "staff": Collection.model_validate(staff)},
-        space_name="small",
-        space=Space.model_validate(space),
+        spaces={"small": Space.model_validate(space)},
         root=folder,
         doors=Doors(lambda: dsn, lambda: endpoint.url),
         state_folder=folder / "state",

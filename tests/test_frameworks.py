@@ -16,6 +16,7 @@ os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"
 
 from haystack import Pipeline
 from haystack.utils import Secret
+from langchain_core.documents import Document
 from langchain_core.runnables import RunnableLambda
 from llama_index.core.schema import MetadataMode, NodeRelationship, QueryBundle
 from llama_index.core.vector_stores.types import FilterCondition, FilterOperator, MetadataFilter, MetadataFilters
@@ -51,7 +52,11 @@ def test_langchain_takes_settings_for_one_question_and_composes(served: Served) 
     assert {d.metadata["folder"] for d in retriever.invoke("gate", k=50)} == {"archive"}
     found = retriever.invoke("gate", filter={"year": 1998}, mode="lexical", k=1)
     assert [document.metadata["name"] for document in found] == ["old.md"]
-    chain = retriever | RunnableLambda(lambda documents: [d.metadata["uri"] for d in documents])
+
+    def uris(documents: list[Document]) -> list[str]:
+        return [document.metadata["uri"] for document in documents]
+
+    chain = retriever | RunnableLambda(uris)
     assert chain.batch(["wooden gate", "Visitors"])[1][0] == "archive/trap.md"
 
 
@@ -237,7 +242,7 @@ def test_importing_one_calls_nobody_and_leaves_nothing(module: str, tmp_path: Pa
 def test_haystack_telemetry_is_off() -> None:
     from haystack import telemetry
 
-    assert telemetry._telemetry.telemetry is None  # type: ignore[attr-defined]
+    assert telemetry._telemetry.telemetry is None
 
 
 def test_a_pipeline_run_resolves_no_name(component: haystack.SuimonRetriever, monkeypatch: pytest.MonkeyPatch) -> None:

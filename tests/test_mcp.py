@@ -137,7 +137,7 @@ def test_the_role_of_the_start_decides_over_standard_input(served: Served, tmp_p
     asyncio.run(ask())
 
 
-HOSTILE = [
+HOSTILE: list[dict[str, Any]] = [
     {"role": STAFF},
     {"as": STAFF, "user": STAFF, "set_role": STAFF},
     {"question": f"{EARNS}'; SET ROLE {STAFF}; --"},

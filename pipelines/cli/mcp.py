@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from assets.workbench import Workbench
 from pipelines.workbench import make_workbench
 from resources.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from pipelines.frameworks.client import SearchClient
 
 
 @click.command()
@@ -49,6 +45,7 @@ def _print_token(role: str) -> None:
 def _serve(bench: Workbench, *, http: bool, port: int, role: str | None, tokens: Path | None) -> None:
     import anyio
 
+    from pipelines.serving.asking import reading_client
     from pipelines.serving.mcp_server import Identity, build_server, http_app
     from pipelines.serving.tokens import TokenFile
 
@@ -64,24 +61,3 @@ def _serve(bench: Workbench, *, http: bool, port: int, role: str | None, tokens:
 
     click.echo(f"MCP on http://127.0.0.1:{port}/mcp", err=True)
     uvicorn.run(http_app(server, port), host="127.0.0.1", port=port, log_level="warning", access_log=False)
-
-
-def reading_client(bench: Workbench, role: str | None = None) -> SearchClient:
-    """Return a client of the declared table and endpoint.
-
-    Args:
-        bench: settings and doors; what is bundled is started.
-        role: the database role that asks; by default the reader role.
-    """
-    from pipelines.frameworks.client import SearchClient
-
-    key = bench.space.api_key
-    return SearchClient(
-        bench.doors.database_url(),  # A login that only reads cannot look at the ledger of migrations.
-        base_url=bench.space.base_url or bench.doors.embedding_url(),
-        api_key=key.get_secret_value() if key else None,
-        dimensions=bench.space.dimensions,
-        role=role,
-        prefix=bench.names.prefix,
-        deadline_seconds=bench.space.deadline_seconds,
-    )

@@ -18,7 +18,7 @@ from psycopg.rows import dict_row
 from psycopg.sql import SQL, Composed
 
 import sql
-from pipelines.frameworks.embedding import Embed, EndpointLoop, literal
+from pipelines.frameworks.embedding import CalledEmbedder, Embed, Embedder, EndpointEmbedder, NoEmbedder, literal
 from pipelines.frameworks.passages import Mode, Passage, Question, checked
 from resources.embedding_endpoint import EmbeddingEndpoint
 from resources.errors import ConfigurationError, DatabaseUnavailable
@@ -44,7 +44,7 @@ class SearchClient:
         *,
         base_url: str | None = None,
         api_key: str | None = None,
-        embed: Embed | None = None,
+        embed: Embed | Embedder | None = None,
         dimensions: int | None = None,
         space: str | None = None,
         role: str | None = None,
@@ -59,7 +59,7 @@ class SearchClient:
             dsn: a libpq connection string; of no use where pools are given.
             base_url: the embedding endpoint up to `/v1`: the one that made the space.
             api_key: None where the endpoint asks for none.
-            embed: instead of an endpoint, a function from a text to its vector.
+            embed: instead of an endpoint, a function from a text to its vector, or an `Embedder`.
             dimensions: to ask the endpoint for, where collections.yaml declares them.
             space: whose vectors are searched; by default the live one, looked up for each question.
             role: who asks; by default the reader role, which sees what is open to all readers. The login has to be a
@@ -76,12 +76,13 @@ class SearchClient:
             raise ConfigurationError("Give either base_url or embed: a question has one vector.")
         self.role = _role(role, prefix)
         self._dsn, self._pool, self._async_pool = dsn, pool, async_pool
-        self._space, self._dimensions, self._deadline = space, dimensions, deadline_seconds
-        self._embed = embed
-        self._prefix = prefix
-        self._endpoint = base_url and EndpointLoop(
-            EmbeddingEndpoint(base_url=base_url, api_key=api_key, concurrency=1, deadline_seconds=deadline_seconds)
-        )
+        self._space, self._deadline, self._prefix = space, deadline_seconds, prefix
+        self._embedder = _embedder(embed)
+        if base_url is not None:
+            endpoint = EmbeddingEndpoint(
+                base_url=base_url, api_key=api_key, concurrency=4, deadline_seconds=deadline_seconds
+            )
+            self._embedder = EndpointEmbedder(endpoint, dimensions)
 
     def as_role(self, role: str) -> Self:
         """Return a client that asks as somebody else, through the same connections.
@@ -121,8 +122,7 @@ class SearchClient:
         vector = None
         if question.mode != "lexical":
             text = space["query_prefix"] + question.words
-            given = self._embed(text) if self._embed else self._asked(text, space).result()
-            vector = literal(given, space)
+            vector = literal(self._embedder.submit(text, space).result(), space)
         rows = self.read(f"search/{question.mode}", _params(question, space, vector))
         return [Passage(row) for row in rows]
 
@@ -141,11 +141,7 @@ class SearchClient:
         vector = None
         if question.mode != "lexical":
             text = space["query_prefix"] + question.words
-            given = (
-                await asyncio.to_thread(self._embed, text)
-                if self._embed
-                else await asyncio.wrap_future(await asyncio.to_thread(self._asked, text, space))
-            )
+            given = await asyncio.wrap_future(await asyncio.to_thread(self._embedder.submit, text, space))
             vector = literal(given, space)
         rows = await self.aread(f"search/{question.mode}", _params(question, space, vector))
         return [Passage(row) for row in rows]
@@ -178,15 +174,7 @@ class SearchClient:
 
     def close(self) -> None:
         """Close the connection to the endpoint; pools are whose they were."""
-        if self._endpoint:
-            self._endpoint.close()
-
-    def _asked(self, text: str, space: Row) -> Any:
-        if not self._endpoint:
-            raise ConfigurationError(
-                "No embedding endpoint is given; give base_url or embed, or ask with mode='lexical', which needs none."
-            )
-        return self._endpoint.submit(text, space["query_model"], self._dimensions)
+        self._embedder.close()
 
     def _space_of(self, found: list[Row]) -> Row:
         if found:
@@ -259,6 +247,12 @@ class SearchClient:
 
 
 _CONNECTING: dict[str, Any] = {"autocommit": True, "application_name": "suimon search", "connect_timeout": 10}
+
+
+def _embedder(embed: Embed | Embedder | None) -> Embedder:
+    if embed is None:
+        return NoEmbedder()
+    return CalledEmbedder(embed) if callable(embed) else embed
 
 
 def _role(role: str | None, prefix: str) -> str:
