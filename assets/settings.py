@@ -13,8 +13,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fsspec.utils import glob_translate
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationInfo,
@@ -23,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from assets.declaring import Settings
 from assets.documents.patterns import check_link, check_path_pattern, check_sidecar, hint, sidecar_glob
 from assets.documents.values import FieldType, NotOfType, convert
 
@@ -55,12 +54,6 @@ def check_zone(value: str) -> str:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ValueError(f"{value!r} is no time zone; write it as Asia/Tokyo") from None
     return value
-
-
-class Settings(BaseModel):
-    """Base of all settings: frozen, and closed to unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Chunking(Settings):

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Protocol
 
 from assets.lease import Lease
+from assets.llm import Llm, limits_name, open_endpoint
 from assets.settings import Collection, Space
 from resources.embedding_endpoint import EmbeddingEndpoint
 from resources.errors import ConfigurationError
+from resources.llm_endpoint import LlmEndpoint
 from resources.migrator import migrate, read_state
 from resources.pacing import host_of
 from resources.parser_pool import ParserPool
@@ -43,10 +45,12 @@ class Doors:
     Attributes:
         database_url: gives the DSN; starts the embedded Postgres if that is what is declared.
         embedding_url: gives the base URL of the bundled embedding server, starting it if needed.
+        llm_url: likewise of the small LLM of the extra local-llm.
     """
 
     database_url: Callable[[], str]
     embedding_url: Callable[[], str]
+    llm_url: Callable[[], str] = lambda: ""
 
 
 @dataclass
@@ -57,6 +61,7 @@ class Workbench:
         collections: the declared collections, by name.
         spaces: the declared spaces, by name. Which of them the database keeps, and which readers see, is its state;
             on a fresh database the first becomes live.
+        llm: the declared LLM, if any.
         root: the folder that relative sources start from.
         doors: how the outside world is found.
         names: schemas and roles.
@@ -79,6 +84,7 @@ class Workbench:
     spaces: Mapping[str, Space]
     root: Path
     doors: Doors
+    llm: Llm | None = None
     names: Names = field(default_factory=Names)
     state_folder: Path = Path(".suimon")
     progress: Progress = silent
@@ -185,6 +191,33 @@ class Workbench:
                 pacer=RateLimiter(self.database, host_of(base_url), *limits) if "database" in self.__dict__ else None,
             )
         return self._endpoints[name]
+
+    @property
+    def declared_llm(self) -> Llm:
+        """The declared LLM.
+
+        Raises:
+            ConfigurationError: none is declared.
+        """
+        if self.llm is None:
+            raise ConfigurationError(
+                "This needs an LLM, and collections.yaml declares none: add `llm` with its base_url and model, or "
+                "`llm: {local: true}` for the small one of the extra local-llm."
+            )
+        return self.llm
+
+    @cached_property
+    def llm_endpoint(self) -> LlmEndpoint:
+        """The declared LLM's endpoint, paced as the embedding endpoint is.
+
+        Raises:
+            ConfigurationError: none is declared, or the extra that it needs is not installed.
+        """
+        llm = self.declared_llm
+        base_url = llm.base_url or self.doors.llm_url()
+        limits = llm.requests_per_minute, llm.tokens_per_minute
+        paced = RateLimiter(self.database, limits_name(base_url), *limits) if "database" in self.__dict__ else None
+        return open_endpoint(llm, base_url, paced)
 
     def close(self) -> None:
         """End the processes that were started."""

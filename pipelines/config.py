@@ -18,7 +18,9 @@ from typing import Any, get_args
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from assets.settings import LOCAL_SPACE, LOCAL_SPACE_NAME, Collection, Settings, Space, check_cron, check_zone
+from assets.declaring import Settings
+from assets.llm import LOCAL_LLM, Llm
+from assets.settings import LOCAL_SPACE, LOCAL_SPACE_NAME, Collection, Space, check_cron, check_zone
 from resources.errors import ConfigurationError
 
 CONFIG_VARIABLE = "SUIMON_CONFIG"
@@ -80,6 +82,9 @@ class Declaration(Settings):
         default_factory=lambda: {LOCAL_SPACE_NAME: LOCAL_SPACE},
         description="The vector spaces, by name: a model and its endpoint. The first becomes live on a fresh database; "
         "`suimon space add` begins to keep another beside it. Without any, the bundled model is used.",
+    )
+    llm: Llm | None = Field(
+        None, description="The large language model for profiles and answers. Without one, neither is made."
     )
     database: DatabaseSettings = Field(
         default_factory=lambda: DatabaseSettings.model_validate({}), description="Names in the database."
@@ -188,7 +193,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> C
             )
         content = _merge(content, _read(overlay))
     filled = _fill(content, environ, path.name)
-    _complete_local_spaces(filled)
+    _complete_local_models(filled)
     try:
         return Config(path, Declaration.model_validate(filled))
     except ValidationError as error:
@@ -253,14 +258,17 @@ def _fill(node: Any, environ: Mapping[str, str], where: str) -> Any:
     return _VARIABLE.sub(substitute, node)
 
 
-def _complete_local_spaces(content: dict[str, Any]) -> None:
-    """A space without an endpoint means the bundled model: its settings are defaults there."""
+def _complete_local_models(content: dict[str, Any]) -> None:
+    """A space without an endpoint means the bundled model, an LLM with local: true the small one: with its settings."""
     spaces = content.get("spaces")
     if isinstance(spaces, dict):
         local = LOCAL_SPACE.model_dump(exclude_none=True)
         for name, space in spaces.items():
             if space is None or (isinstance(space, dict) and "base_url" not in space):
                 spaces[name] = local | (space or {})
+    llm = content.get("llm")
+    if isinstance(llm, dict) and llm.get("local") is True and "base_url" not in llm:
+        content["llm"] = LOCAL_LLM | llm
 
 
 def _sentence(error: ValidationError, file: str) -> str:

@@ -65,10 +65,12 @@ def make_workbench(config: Config | None = None, progress: Progress = silent) ->
     return Workbench(
         collections=declared.collections,
         spaces=declared.spaces,
+        llm=declared.llm,
         root=config.root,
         doors=Doors(
             database_url=lambda: os.environ.get(DATABASE_VARIABLE) or stack.postgres_url("suimon"),
             embedding_url=stack.embedding_url,
+            llm_url=stack.llm_url,
         ),
         names=Names(declared.database.prefix),
         state_folder=state_folder(config),

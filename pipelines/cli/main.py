@@ -27,6 +27,7 @@ COMMANDS = {
     "preview": ("pipelines.cli.preview", "Show what becomes of a file: its elements and chunks, without a database."),
     "search": ("pipelines.cli.search", "Search the published table."),
     "embed": ("pipelines.cli.search", "Print the vector of some words as an SQL literal."),
+    "mcp": ("pipelines.cli.mcp", "Serve the published table to assistants that speak MCP."),
     "publishes": ("pipelines.cli.publishes", "List the publishes of a collection, and which can be brought back."),
     "rollback": ("pipelines.cli.publishes", "Bring a publish back, and pin the collection to it."),
     "unpin": ("pipelines.cli.publishes", "Let a collection that was rolled back publish again."),

@@ -12,6 +12,7 @@ SELECT
     sum(c.requests)::bigint AS requests,
     sum(c.inputs)::bigint AS inputs,
     sum(c.tokens)::bigint AS tokens,
+    sum(c.output_tokens)::bigint AS output_tokens,
     sum(c.cost) AS cost,
     c.currency,
     min(c.hour) AS first_hour,
@@ -30,6 +31,7 @@ COMMENT ON COLUMN {search}.costs.endpoint IS 'Host and port of the endpoint.';
 COMMENT ON COLUMN {search}.costs.requests IS 'Requests that were sent, those that failed included.';
 COMMENT ON COLUMN {search}.costs.inputs IS 'Texts that were answered.';
 COMMENT ON COLUMN {search}.costs.tokens IS 'Tokens of these as the endpoint counted them, else as we did.';
+COMMENT ON COLUMN {search}.costs.output_tokens IS 'Of these, those that a language model answered with.';
 COMMENT ON COLUMN {search}.costs.cost IS 'Money, in the currency beside it; null where no price was declared.';
 COMMENT ON COLUMN {search}.costs.currency IS 'ISO 4217; null where no price was declared.';
 COMMENT ON COLUMN {search}.costs.first_hour IS 'Beginning of the hour in which it began.';

@@ -116,7 +116,9 @@ class EmbeddingServer:
         return 200, {}, {"object": "list", "model": self.model, "data": data, "usage": usage}
 
 
-class _Quiet(ThreadingHTTPServer):
+class QuietServer(ThreadingHTTPServer):
+    """A threading server that says nothing of lost connections."""
+
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -153,7 +155,7 @@ def serve(server: EmbeddingServer) -> Iterator[EmbeddingServer]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             pass
 
-    httpd = _Quiet(("127.0.0.1", 0), Handler)
+    httpd = QuietServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     server.url = f"http://127.0.0.1:{httpd.server_address[1]}/v1"
