@@ -66,7 +66,9 @@ def evaluate_collections(
     if collection is not None:
         config.collection(collection)
     declared = config.declaration.collections
-    wanted = [name for name in declared if collection in {None, name} and declared[name].golden is not None]
+    chosen = [name for name in declared if collection in {None, name}]
+    sets = {name: read_golden(config.root, declared[name], name) for name in chosen}
+    wanted = {name: golden for name, golden in sets.items() if golden is not None}
     if not wanted:
         raise ConfigurationError(
             f"{collection or config.path.name} declares no golden questions; name a file of them with `golden`."
@@ -76,10 +78,9 @@ def evaluate_collections(
     bench.database_as_it_is.ping()
     with bench.database.connect() as session:  # By now its schema is current: questions are paced as in a refresh.
         space = _space(session, bench, space_name)
-        for name in wanted:
-            golden = read_golden(config.root, declared[name], name)
+        for name, golden in wanted.items():
             known = session.records("refresh/read_collection", {"name": name})
-            if golden is None or not known:
+            if not known:
                 continue
             asker = Asker(bench, session, name, known[0]["collection_id"], f"evaluate-{uuid4().hex[:12]}")
             evaluation = ask(asker, golden, space, k=k)

@@ -9,6 +9,7 @@ from dataclasses import asdict
 import click
 
 from assets.engine import STAGES
+from assets.quality.evaluation import LEGS
 from assets.quality.stage import MEASUREMENTS
 from pipelines.cli.output import console, emit_json, progress_bars
 from pipelines.config import load
@@ -81,13 +82,22 @@ def _ordered(counts: dict[str, int]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: ORDER.index(item[0]) if item[0] in ORDER else len(ORDER))
 
 
+SHORT = {"retrieval_quality": "quality", "index_health": "index"}
+"""What follows a publish, in a narrow column."""
+
+
 def _figures(figures: dict[str, float]) -> list[str]:
     """Return what was measured, a line for each first word."""
-    lines: dict[str, list[str]] = {}
-    for name, value in figures.items():
+    lines: dict[str, list[str]] = {leg: [] for leg in LEGS}
+    for name, value in sorted(figures.items(), key=lambda item: _place(item[0])):
         first, _, rest = name.partition(" ")
         lines.setdefault(first, []).append(f"{rest} {value:.3f}")
-    return [f"{first} {', '.join(rest)}" for first, rest in lines.items()]
+    return [f"{first} {', '.join(rest)}" for first, rest in lines.items() if rest]
+
+
+def _place(name: str) -> int:
+    """Return a figure's place: as with counts, the order of a jsonb is not that of people."""
+    return next((at for at, measure in enumerate(("recall@", "MRR@", "nDCG@")) if measure in name), 9)
 
 
 def show(run: Run) -> None:
@@ -106,7 +116,7 @@ def show(run: Run) -> None:
     for stage in (name for name in (*STAGES, *MEASUREMENTS) if name in run.stages):
         report = run.stages[stage]
         counts = ", ".join(_phrase(name, count) for name, count in _ordered(report["counts"]) if count)
-        console.print(f"  {stage:<12} {report['seconds']:>7.2f} s  {counts or 'nothing to do'}")
+        console.print(f"  {SHORT.get(stage, stage):<12} {report['seconds']:>7.2f} s  {counts or 'nothing to do'}")
         for line in _figures(report.get("figures", {})):
             console.print(f"  {'':<12} {'':>7}    {line}")
         for sentence in report.get("notes", []):
