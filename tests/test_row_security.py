@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import threading
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -12,22 +13,25 @@ from typing import Any
 
 import psycopg
 import pytest
+from fsspec.utils import glob_translate
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.sql import SQL, Identifier
 from pydantic import ValidationError
 
+from assets.documents import stage as documents
 from assets.publication.rollback import rollback
 from assets.readers import apply_readers, uri_pattern
+from assets.refresh import open_refresh, run_stage
 from assets.settings import Collection
 from assets.upkeep.erase import erase
 from assets.workbench import Workbench
 from resources import failpoints
 from resources.parser_pool import ParserPool
-from resources.postgres import Database
+from resources.postgres import Database, Session
 from tests.conftest import refresh, write
 from tests.test_mail import mail
-from tests.worlds import Document, World, load, make_logins, new_database, new_world, owner, vector
+from tests.worlds import Document, World, assert_counted, load, make_logins, new_database, new_world, owner, vector
 
 MARK = "geheim"
 """Stands in every hidden document: text, title, heading, path, metadata."""
@@ -69,6 +73,16 @@ RULES: list[dict[str, Any]] = [
 FIELDS = {"fields": {"confidentiality": {}, "tags": {"type": "strings"}}}
 
 
+UNREACHED = (
+    "INSERT INTO corpus.recipes (stage, declared, versions, details) "
+    "SELECT 'chunks', 'old' || i, '', '{}' FROM generate_series(1, 1500) AS i",
+    "INSERT INTO corpus.chunk_sets (elements_id, recipe_id) SELECT e.elements_id, r.recipe_id "
+    "FROM corpus.elements AS e CROSS JOIN corpus.recipes AS r WHERE r.declared LIKE 'old%'",
+)
+"""Chunk sets that no head shows. A table that is dear to go through lets the planner ask a reader's operator of pairs that
+do not belong together first: a head that is visible, and any row of elements."""
+
+
 def hidden(words: str, front: str = "") -> str:
     """Write a document that is not for everybody; of many passages, so that it has ordinals of its own."""
     head = f"---\n{front}\n---\n" if front else ""
@@ -105,8 +119,7 @@ def world(
             metadata=FIELDS,
         )
         made.publish("nobody", {"n.md": hidden("nobody")}, readers=[])
-        schemas = [f"CREATE SCHEMA IF NOT EXISTS of_any AUTHORIZATION {login}" for login in ("sec_any",)]
-        made.sudo(*schemas, "ANALYZE")
+        made.sudo("CREATE SCHEMA of_any AUTHORIZATION sec_any", *UNREACHED, "ANALYZE")
         yield made
 
 
@@ -206,7 +219,7 @@ def test_no_function_that_runs_as_its_owner_is_anybodys(world: World) -> None:
     )
     assert [name for name, _, anybody, _ in definers if anybody] == []
     assert {name.split("(")[0].split(".")[-1] for name, _, _, reader in definers if reader} == {
-        "visible_audiences", "semantic", "lexical", "hybrid",
+        "visible_audiences", "semantic", "lexical", "hybrid", "explain",
     }  # fmt: skip
     assert [name for name, config, _, _ in definers if "pg_temp" not in (config or "")] == []
     assert [name for name, config, _, reader in definers if reader and "public" in config] == []
@@ -216,6 +229,7 @@ def test_no_function_that_runs_as_its_owner_is_anybodys(world: World) -> None:
 
 PLANS = {
     "as it comes": [],
+    "loops": ["enable_hashjoin", "enable_mergejoin"],
     "loops over tables": ["enable_hashjoin", "enable_mergejoin", "enable_indexscan", "enable_bitmapscan",
                           "enable_indexonlyscan", "enable_memoize", "enable_material"],
     "merging": ["enable_hashjoin", "enable_nestloop"],
@@ -242,7 +256,7 @@ SHAPES = (
     "EXPLAIN SELECT 1 FROM {view} WHERE {column}::text OPERATOR(of_any.###) 'x'",
 )
 
-VIEWS = ("chunks", "chunks_small", "documents", "publishes", "spaces")
+VIEWS = ("chunks", "chunks_small", "documents", "publishes")
 
 
 class Spy:
@@ -282,6 +296,11 @@ def columns_of(connection: psycopg.Connection[Any], view: str) -> list[str]:
     return [name for (name,) in found]
 
 
+def harmless(text: str) -> bool:
+    """Say whether an error is about the statement itself, or about a value that the reader may know."""
+    return "does not exist" in text or ("invalid input syntax" in text and MARK not in text)
+
+
 @pytest.mark.parametrize("plan", PLANS)
 def test_no_function_of_a_reader_is_handed_what_it_may_not_see(world: World, plan: str) -> None:
     leaks = {}
@@ -294,22 +313,9 @@ def test_no_function_of_a_reader_is_handed_what_it_may_not_see(world: World, pla
                 may = spy.column(view, column)
                 for shape in SHAPES:
                     got = spy.ask(shape.format(view=f"search.{view}", column=column))
-                    errors = {text for text in got - may if "invalid input syntax" in text and MARK not in text}
-                    if got - may - errors:
-                        leaks[view, column, shape] = sorted(got - may - errors)[:2]
+                    if found := {text for text in got - may if not harmless(text)}:
+                        leaks[view, column, shape] = sorted(found)[:2]
     assert not leaks
-
-
-def test_no_function_is_handed_what_only_a_bad_join_would_bring_together(world: World, postgres: str) -> None:
-    # A table that is dear to go through makes it cheaper to ask a reader's operator of all pairs first.
-    name = world.database.dsn.rpartition("/")[2].split("?")[0]
-    del name
-    with world.connect() as connection:
-        for table in ("chunk_sets", "chunks"):
-            before = connection.execute(f"SELECT pg_get_viewdef('search.{'documents' if table == 'chunk_sets' else 'chunks'}'::regclass)".encode()).fetchone()
-            assert before is not None
-            for piece in before[0].split("CASE")[1:]:
-                assert " = " in piece.split("THEN")[0]
 
 
 def test_the_cast_trick_says_nothing(world: World) -> None:
@@ -405,13 +411,15 @@ bodies = st.lists(passages, min_size=1, max_size=5)
 
 SHOWN = (
     "rank, collection, uri, title, ordinal, text, score, semantic_score, semantic_rank, lexical_score, lexical_rank, "
-    "copies, text_before, text_after, metadata, explanation"
+    "copies, text_before, text_after, metadata"
 )
 QUESTIONS = (
     f"SELECT {SHOWN} FROM search.semantic('small', %(vector)s, 5, neighbours => 1)",
     f"SELECT {SHOWN} FROM search.lexical('small', 'gate 水門 board', 5, neighbours => 1)",
-    f"SELECT {SHOWN} FROM search.hybrid('small', %(vector)s, 'gate opened 点検', 5, explain => true)",
-    f"SELECT {SHOWN} FROM search.hybrid('small', %(vector)s, 'board', 3, '{{\"kind\": \"a\"}}', explain => true)",
+    f"SELECT {SHOWN} FROM search.hybrid('small', %(vector)s, 'gate opened 点検', 5)",
+    f"SELECT {SHOWN} FROM search.hybrid('small', %(vector)s, 'board', 3, '{{\"kind\": \"a\"}}')",
+    # Whether it searched exactly may tell that something is hidden: docs/security.md.
+    "SELECT search.explain('small', %(vector)s, 'gate opened 点検', 5) #- '{semantic,by}' #- '{semantic,index}'",
     "SELECT collection, uri, text, embedding::text FROM search.chunks ORDER BY embedding <=> %(vector)s, uri, ordinal",
     "SELECT count(*) FROM search.chunks",
     "SELECT FROM search.lexical('small', 'gate', 5, '{\"secrecy\": 1}')",
@@ -589,8 +597,6 @@ def test_the_words_of_an_erased_document_go_though_a_rollback_was_cut_off_before
             raise KeyboardInterrupt
         return kept(session, name, *args, **more)
 
-    from resources.postgres import Session
-
     kept = Session.execute
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Session, "execute", cut)
@@ -658,9 +664,6 @@ def at_the_same_time(bench: Workbench, database: Database, point: str, act: Call
 
 
 def test_a_run_applies_its_rules_once_so_that_newer_ones_stay(notes: tuple[World, Workbench], corpus: Path) -> None:
-    from assets.refresh import open_refresh, run_stage
-    from assets.documents import stage as documents
-
     world, bench = notes
     write(corpus, "more.md", "# More\n\nMore words.\n")
     with open_refresh(bench, "notes", "slow") as opened:
@@ -671,19 +674,6 @@ def test_a_run_applies_its_rules_once_so_that_newer_ones_stay(notes: tuple[World
     bench.collections = old
     with open_refresh(bench, "notes", "slow"):
         assert uris(world, "sec_any") == set()
-
-
-def assert_counted(database: Database) -> None:
-    """Make sure that what is counted equals a count from nothing."""
-    with owner(database) as session:
-        tables = {
-            "counts": "SELECT a.collection_id, a.place, c.term, c.chunks FROM term_counts AS c JOIN audiences AS a USING (audience_id) ORDER BY 1, 2, 3",
-            "sizes": "SELECT a.collection_id, a.place, s.chunks, s.terms FROM audience_sizes AS s JOIN audiences AS a USING (audience_id) WHERE s.chunks <> 0 OR s.terms <> 0 ORDER BY 1, 2",
-        }
-        kept = {name: session.connection.execute(query.encode()).fetchall() for name, query in tables.items()}
-        session.connection.execute("SELECT recount_terms(collection_id) FROM collections")
-        fresh = {name: session.connection.execute(query.encode()).fetchall() for name, query in tables.items()}
-    assert kept == fresh
 
 
 # Declarations.
@@ -722,10 +712,6 @@ _GLOB = st.text("ab/.*?[]!^-\\ $+(){}|#&~é水\n'\":=,%", min_size=1, max_size=7
 def test_a_glob_fits_the_same_paths_in_postgres_as_where_sources_are_listed(
     world: World, glob: str, paths: list[str]
 ) -> None:
-    import re
-
-    from fsspec.utils import glob_translate
-
     try:
         pattern = re.compile(glob_translate(unicodedata.normalize("NFC", glob)))
     except (re.error, ValueError):

@@ -289,3 +289,25 @@ _PUBLISH = (
     CROSS JOIN LATERAL audience_of(%(number)s, g.uri, g.metadata) AS a
     """,
 )
+
+
+_COUNTED = {
+    "frequencies": "SELECT a.collection_id, a.place, c.term, c.chunks FROM term_counts AS c "
+    "INNER JOIN audiences AS a USING (audience_id) ORDER BY 1, 2, 3",
+    "sizes": "SELECT a.collection_id, a.place, s.chunks, s.terms FROM audience_sizes AS s "
+    "INNER JOIN audiences AS a USING (audience_id) WHERE (s.chunks, s.terms) <> (0, 0) ORDER BY 1, 2",
+}
+
+
+def assert_counted(database: Database) -> None:
+    """Make sure that the frequencies of terms equal a count from nothing, and that heads are where the rules say."""
+    with owner(database) as session, session.connection.transaction(force_rollback=True):
+        kept = {name: session.connection.execute(query.encode()).fetchall() for name, query in _COUNTED.items()}
+        session.connection.execute("SELECT recount_terms(collection_id) FROM collections")
+        fresh = {name: session.connection.execute(query.encode()).fetchall() for name, query in _COUNTED.items()}
+        astray = session.connection.execute(
+            "SELECT h.uri FROM heads AS h CROSS JOIN LATERAL audience_of(h.collection_id, h.uri, h.metadata) AS a "
+            "WHERE a.audience_id <> h.audience_id"
+        ).fetchall()
+    assert kept == fresh
+    assert astray == []
