@@ -14,10 +14,10 @@ REFUSAL = "NOT_IN_DOCUMENTS"
 
 _NUMBER = r"[0-9０-９]{1,4}"
 _MARK = re.compile(
-    rf"[\[［【] ?(?:passages? ?|抜粋 ?)?({_NUMBER}(?: ?[,、，;] ?{_NUMBER}){{0,7}}) ?[\]］】]", re.IGNORECASE
+    rf"(\s*)[\[［【] ?(?:passages? ?|抜粋 ?)?({_NUMBER}(?: ?[,、，;] ?{_NUMBER}){{0,7}}) ?[\]］】]", re.IGNORECASE
 )
-_OPEN = re.compile(r"[\[［【][^\]］】]{0,80}\Z")
-"""Longer than any mark."""
+_OPEN = re.compile(r"(?:(?<!\s)\s+)?(?:[\[［【][^\]］】]{0,80})?\Z")
+"""What may become a mark: longer than any; a blank before it goes with it where none of it stands."""
 
 _THOUGHT = ("<think>", "</think>")
 _END = re.compile(r"(?:[.!?](?=\s|\Z)|[。！？]|\n)+")
@@ -59,8 +59,7 @@ class Checked:
         if not self._begun and not self._begin():
             return ""
         opened = _OPEN.search(self._held)
-        ready = len(self._held) if opened is None else opened.start()
-        return self._show(ready)
+        return self._show(opened.start() if opened else len(self._held))
 
     def end(self) -> str:
         """Return what was held back."""
@@ -91,12 +90,12 @@ class Checked:
         numbers = numbers_of(mark)
         standing = [number for number in numbers if 1 <= number <= self.passages]
         self.dropped += len(numbers) - len(standing)
-        return "".join(f"[{number}]" for number in standing)
+        return mark[1] * bool(standing) + "".join(f"[{number}]" for number in standing)
 
 
 def numbers_of(mark: re.Match[str]) -> list[int]:
     """Return the numbers in a mark."""
-    plain = unicodedata.normalize("NFKC", mark[1])
+    plain = unicodedata.normalize("NFKC", mark[2])
     return [int(digits) for digits in re.findall(r"[0-9]+", plain)]
 
 
