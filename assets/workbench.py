@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
+from assets.answers.settings import Answers
 from assets.lease import Lease
 from assets.llm import Llm, limits_name, open_endpoint
 from assets.settings import Collection, Space
@@ -62,6 +63,7 @@ class Workbench:
         spaces: the declared spaces, by name. Which of them the database keeps, and which readers see, is its state;
             on a fresh database the first becomes live.
         llm: the declared LLM, if any.
+        answers: how questions are answered.
         root: the folder that relative sources start from.
         doors: how the outside world is found.
         names: schemas and roles.
@@ -87,6 +89,7 @@ class Workbench:
     root: Path
     doors: Doors
     llm: Llm | None = None
+    answers: Answers = field(default_factory=lambda: Answers.model_validate({}))
     names: Names = field(default_factory=Names)
     state_folder: Path = Path(".suimon")
     progress: Progress = silent

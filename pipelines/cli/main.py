@@ -28,6 +28,8 @@ COMMANDS = {
     "search": ("pipelines.cli.search", "Search the published table."),
     "evaluate": ("pipelines.cli.evaluate", "Ask the golden questions now, by each leg of the search."),
     "embed": ("pipelines.cli.search", "Print the vector of some words as an SQL literal."),
+    "ask": ("pipelines.cli.ask", "Answer a question from the published table, with citations."),
+    "evaluate-answers": ("pipelines.cli.ask", "Ask golden questions, and say how good the answers are."),
     "mcp": ("pipelines.cli.mcp", "Serve the published table to assistants that speak MCP."),
     "publishes": ("pipelines.cli.publishes", "List the publishes of a collection, and which can be brought back."),
     "rollback": ("pipelines.cli.publishes", "Bring a publish back, and pin the collection to it."),
@@ -53,7 +55,7 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name)
+        command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name.replace("-", "_"))
         assert isinstance(command, click.Command)
         return command
 
