@@ -185,8 +185,10 @@ def readable_filters(name: str, golden: GoldenSet) -> Iterator[None]:
     try:
         yield
     except psycopg.errors.InvalidParameterValue as error:
-        detail = (error.diag.message_primary or "").removeprefix("filter: ")
-        hint = error.diag.message_hint or ""
+        said, hint = error.diag.message_primary or "", error.diag.message_hint or ""
+        if not said.startswith("filter: "):
+            raise
+        detail = said.removeprefix("filter: ")
         raise ConfigurationError(
             f"A filter in {golden.settings.file} cannot be applied to {name}: {detail}. {hint}".strip()
         ) from None
