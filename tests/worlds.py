@@ -95,8 +95,7 @@ def new_world(
         declared = {"base_url": server.url, "model": "fake", "token_limit": 128, "max_inputs": 64}
         bench = Workbench(
             collections={},
-            space_name="small",
-            space=Space.model_validate(declared),
+            spaces={"small": Space.model_validate(declared)},
             root=folder,
             doors=Doors(lambda: database.dsn, lambda: server.url),
             state_folder=folder / "state",
