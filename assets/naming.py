@@ -12,6 +12,7 @@ KEYS = {
     "chunks": ("corpus", "chunks"),
     "vectors": ("corpus", "vectors"),
     "publication": ("search", "chunks"),
+    "answer_quality": ("search", "answer_quality"),
 }
 
 
