@@ -76,6 +76,8 @@ class Workbench:
         retry: whether this refresh tries quarantined documents again.
         accept_deletions: whether a person confirmed that documents may go.
         accept_growth: whether a person confirmed that so many documents may come.
+        accept_quality: whether a person confirmed that golden questions may fare worse.
+        because: why, in that person's words.
         asked_by: who runs this process, or launched this run.
         index_memory_mb: most memory that building a vector index takes, in MiB.
         fill_seconds: how long a refresh that has something to publish goes on filling a space before it does.
@@ -98,6 +100,8 @@ class Workbench:
     retry: bool = False
     accept_deletions: bool = False
     accept_growth: bool = False
+    accept_quality: bool = False
+    because: str = ""
     asked_by: str = ""
     index_memory_mb: int = 2048
     fill_seconds: float = 600.0

@@ -16,6 +16,7 @@ from assets.documents.asset import ROOM as DOCUMENTS
 from assets.elements.asset import ROOM as ELEMENTS
 from assets.naming import Naming
 from assets.publication.asset import ROOM as PUBLICATION
+from assets.quality.asset import build_measures
 from assets.shell import build_asset, build_checks
 from assets.vectors.asset import ROOM as VECTORS
 from assets.workbench import Workbench
@@ -56,7 +57,9 @@ def build_defs(*, config: Config | None = None, resource_overrides: Mapping[str,
         about = "Removes what no head and no kept publish reaches."
         schedules.append(build_upkeep("sweep_database", upkeep.sweep, upkeep.timezone, sweep, about))
     return dg.Definitions(
-        assets=[*(build_asset(room, naming) for room in ROOMS), *_answers(config, naming)],
+        assets=[
+            *(build_asset(room, naming) for room in ROOMS), *build_measures(naming), *_answers(config, naming),
+        ],  # fmt: skip
         asset_checks=[build_checks(room, naming) for room in ROOMS],
         jobs=[job, retry_job(), verify, sweep, migrate_space_job()],
         schedules=schedules,

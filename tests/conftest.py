@@ -36,7 +36,15 @@ for _name in ("DATABASE_URL", "OPENAI_API_KEY", "SUIMON_DATABASE_URL", "DAGSTER_
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
 
 
-LONGEST = ("test_failpoints", "test_ui", "test_offline", "test_faulty_world", "test_concurrency", "test_model")
+LONGEST = (
+    "test_ui",
+    "test_offline",
+    "test_concurrency",
+    "test_failpoints",
+    "test_faulty_world",
+    "test_audits",
+    "test_scorecard",
+)
 """Files that begin first: with several workers, each of which takes whole files, none of them is left for the end."""
 
 

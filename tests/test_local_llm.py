@@ -47,6 +47,7 @@ def endpoint(stack: LocalStack) -> LlmEndpoint:
 def test_a_real_model_answers_in_the_form_of_a_schema(endpoint: LlmEndpoint) -> None:
     answer = endpoint.run(lambda opened: opened.complete(ASKED, schema=SCHEMA, max_tokens=60))
     assert answer.problem == ""
+    assert answer.parsed is not None
     assert answer.parsed["place"]
     assert answer.model == local_llm.MODEL
     assert answer.prompt_tokens > 10

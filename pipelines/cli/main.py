@@ -26,6 +26,7 @@ COMMANDS = {
     "status": ("pipelines.cli.status", "Show what readers see, what is held back, and how the last runs ended."),
     "preview": ("pipelines.cli.preview", "Show what becomes of a file: its elements and chunks, without a database."),
     "search": ("pipelines.cli.search", "Search the published table."),
+    "evaluate": ("pipelines.cli.evaluate", "Ask the golden questions now, by each leg of the search."),
     "embed": ("pipelines.cli.search", "Print the vector of some words as an SQL literal."),
     "ask": ("pipelines.cli.ask", "Answer a question from the published table, with citations."),
     "evaluate-answers": ("pipelines.cli.ask", "Ask golden questions, and say how good the answers are."),

@@ -177,19 +177,25 @@ BEGIN
 END
 $$;
 
--- The metadata fields that a filter may name: those of the collections of which the caller sees something. A field that
--- two of them declare with different types is compared as it is.
+-- The metadata fields that a filter may name: those that every document has, and those of the collections of which the
+-- caller sees something. A field that two of them declare with different types is compared as it is.
 CREATE OR REPLACE FUNCTION visible_fields(audiences integer[]) RETURNS jsonb
 LANGUAGE sql STABLE
 AS $$
-SELECT '{{"name": "string", "folder": "string", "format": "string", "parent": "string"}}'::jsonb
-    || coalesce(jsonb_object_agg(f.name, f.type), '{{}}')
+SELECT jsonb_object_agg(f.name, f.type)
 FROM (
-    SELECT t.key AS name, CASE WHEN count(DISTINCT t.value) = 1 THEN min(t.value) ELSE 'any' END AS type
-    FROM collections AS c
-    CROSS JOIN LATERAL jsonb_each_text(c.metadata_types) AS t
-    WHERE c.collection_id IN (SELECT a.collection_id FROM audiences AS a WHERE a.audience_id = ANY(visible_fields.audiences))
-    GROUP BY t.key
+    SELECT t.name, CASE WHEN count(DISTINCT t.type) = 1 THEN min(t.type) ELSE 'any' END AS type
+    FROM (
+        SELECT u.name, 'string' AS type FROM unnest(ARRAY['name', 'folder', 'format', 'parent']) AS u (name)
+        UNION ALL
+        SELECT d.key, d.value
+        FROM collections AS c
+        CROSS JOIN LATERAL jsonb_each_text(c.metadata_types) AS d
+        WHERE c.collection_id IN (
+            SELECT a.collection_id FROM audiences AS a WHERE a.audience_id = ANY(visible_fields.audiences)
+        )
+    ) AS t
+    GROUP BY t.name
 ) AS f
 $$;
 
@@ -525,6 +531,7 @@ CREATE FUNCTION {search}.semantic(
 ) RETURNS SETOF {search}.passage
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = {corpus}, pg_temp
+SET standard_conforming_strings = on
 AS $$ SELECT (p).* FROM search_passages(space, embedding, null, k, filter, neighbours) AS p $$;
 
 CREATE FUNCTION {search}.lexical(
@@ -532,6 +539,7 @@ CREATE FUNCTION {search}.lexical(
 ) RETURNS SETOF {search}.passage
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = {corpus}, pg_temp
+SET standard_conforming_strings = on
 AS $$ SELECT (p).* FROM search_passages(space, null, words, k, filter, neighbours) AS p $$;
 
 CREATE FUNCTION {search}.hybrid(
@@ -540,6 +548,7 @@ CREATE FUNCTION {search}.hybrid(
 ) RETURNS SETOF {search}.passage
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = {corpus}, pg_temp
+SET standard_conforming_strings = on
 AS $$ SELECT (p).* FROM search_passages(space, embedding, words, k, filter, neighbours) AS p $$;
 
 -- How a question is answered, for people: what was searched and through which index, how many candidates each leg gave,
@@ -549,6 +558,7 @@ CREATE FUNCTION {search}.explain(
 ) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = {corpus}, pg_temp
+SET standard_conforming_strings = on
 AS $$
 DECLARE
     plan CONSTANT search_plan := planned_search(checked_space(space, embedding, words, k, 0), filter);
