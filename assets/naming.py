@@ -14,6 +14,7 @@ KEYS = {
     "publication": ("search", "chunks"),
     "retrieval_quality": ("search", "retrieval_quality"),
     "index_health": ("search", "index_health"),
+    "answer_quality": ("search", "answer_quality"),
 }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from assets.answers.measures import Judged, f1, figures, is_supported
 from assets.answers.questions import AnswerQuestion, read_questions
+from assets.llm import record_cost
 from assets.workbench import Workbench
 from pipelines.answering import Answer, answered, fresh_endpoint
 from pipelines.serving.asking import reading_client
@@ -143,6 +144,26 @@ def evaluate(
         return fresh_endpoint(bench).run(work)
     finally:
         client.close()
+
+
+def evaluate_collection(bench: Workbench, collection: str, run_id: str) -> Report:
+    """Ask a collection its golden questions, and add what that cost to the ledger.
+
+    Args:
+        bench: of a run: it may write.
+        collection: which.
+        run_id: for the ledger.
+    """
+    llm = bench.declared_llm
+    report = evaluate(bench, declared_questions(bench, collection=collection), collection=collection)
+    prompt, completion = report.tokens
+    with bench.database.connect() as session:
+        record_cost(
+            session, llm, fresh_endpoint(bench), collection=collection, run_id=run_id, stage="answers",
+            timezone=bench.collections[collection].timezone, requests=report.requests, inputs=len(report.rows),
+            prompt_tokens=prompt, completion_tokens=completion,
+        )  # fmt: skip
+    return report
 
 
 def judge(question: AnswerQuestion, answer: Answer) -> Judged:

@@ -10,18 +10,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 from click.testing import CliRunner
 from mcp.client.client import Client
 
+from assets.answers.asset import build_answer_quality
 from assets.answers.citing import REFUSAL
 from assets.answers.settings import Answers
 from assets.llm import Llm
+from assets.naming import Naming
 from assets.workbench import Workbench
 from pipelines.answering import answered, ask, fresh_endpoint
 from pipelines.cli import ask as command
 from pipelines.cli.mcp import _answering
-from pipelines.evaluating import declared_questions, evaluate
+from pipelines.config import load
+from pipelines.definitions import build_defs
+from pipelines.evaluating import declared_questions, evaluate, evaluate_collection
 from pipelines.frameworks.client import SearchClient
 from pipelines.serving.mcp_server import Identity, build_server
 from resources.errors import ConfigurationError, EndpointUnavailable
@@ -190,7 +195,7 @@ def test_the_command_prints_json(shell: CliRunner) -> None:
     assert {"text", "citations", "retrieved", "prompt_tokens", "completion_tokens", "seconds"} <= found.keys()
 
 
-QUESTIONS = [
+QUESTIONS: list[dict[str, Any]] = [
     {"id": "a", "question": GATE, "answers": ["at 80 centimetres"], "documents": ["ops/gate.md"]},
     {"id": "b", "question": "What is the capital of Mongolia?"},
     {"id": "c", "question": "Who paints the old gate?"},
@@ -224,3 +229,39 @@ def test_a_login_that_only_reads_is_enough(served: Served, bench: Workbench) -> 
         return await answered(client, endpoint, bench.llm, bench.answers, GATE)
 
     assert fresh_endpoint(bench).run(work).status == "answered"
+
+
+def test_the_asset_asks_the_collections_questions_and_keeps_what_it_cost(
+    served: Served, llm: LlmServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "questions.jsonl"
+    rows = [{**QUESTIONS[0], "collection": "handbook"}, {"question": "Who?", "collection": "staff"}, QUESTIONS[1]]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    made = declared(served, llm, answers={"questions": str(path)})
+    bench = replace(made, doors=served.bench.doors)  # A run may write.
+    asset = build_answer_quality(Naming(), evaluate_collection)
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions("collections", ["handbook"])
+        result = dg.materialize([asset], partition_key="handbook", instance=instance, resources={"workbench": bench})
+    [materialized] = result.get_asset_materialization_events()
+    found = materialized.materialization.metadata
+    assert found["answered"].value == 1.0
+    assert found["refused"].value == 0.0
+    with bench.database.connect() as session:
+        paid = session.connection.execute("SELECT inputs, tokens > 0 FROM costs WHERE stage = 'answers'").fetchall()
+    assert paid == [(2, True)]
+
+
+def test_the_asset_is_there_where_questions_and_an_llm_are_declared(tmp_path: Path) -> None:
+    def keys(**more: Any) -> set[str]:
+        path = tmp_path / "collections.yaml"
+        path.write_text(json.dumps({"collections": {"notes": {"source": "."}}, **more}), encoding="utf-8")
+        definitions = build_defs(config=load(path, {}))
+        job = {key.to_user_string() for key in definitions.resolve_job_def("refresh").asset_layer.executable_asset_keys}
+        assert "search/answer_quality" not in job
+        assert "search/chunks" in job
+        return {spec.key.to_user_string() for spec in definitions.resolve_all_asset_specs()}
+
+    assert "search/answer_quality" not in keys()
+    model = {"base_url": "http://127.0.0.1:9/v1", "model": "m"}
+    assert "search/answer_quality" in keys(llm=model, answers={"questions": "questions.jsonl"})
