@@ -297,7 +297,7 @@ def test_every_space_that_a_publish_is_shown_in_is_held_to_its_own_figures(
         spaces.add(bench, "large")
         spaces.fill(bench, "large", bench.collections, lambda name: None if refresh(bench, name) else "")
         answer_noise(another)
-        redeclare(bench, chunking=GOOD | {"max_tokens": 63, "heading_path": False})
+        golden.plant(corpus, "Every stage of it is new.")
         with pytest.raises(QualityFell, match="in space large "):
             refresh(bench)
         ((figures,),) = rows(database, FIGURES.replace("passed, findings, ", ""), role="pipeline")
