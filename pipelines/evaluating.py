@@ -179,6 +179,7 @@ def judge(question: AnswerQuestion, answer: Answer) -> Judged:
     return Judged(
         answerable=bool(question.answers),
         answered=answer.status == "answered",
+        refused=answer.status == "not_answered",
         f1=f1(bare, question.answers) if question.answers and bare else 0.0,
         citations=sum(len(claim.cites) for claim in answer.claims),
         dropped=answer.dropped_citations,

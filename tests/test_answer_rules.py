@@ -195,7 +195,7 @@ def test_support_is_that_words_and_numbers_stand_there(sentence: str, cited: lis
 def test_figures_are_shares_of_what_they_name() -> None:
     def one(answerable: bool, answered: bool, **more: object) -> Judged:
         plain = {"f1": 0.5, "citations": 2, "dropped": 1, "sentences": 2, "supported": 1, "cites_the_source": True}
-        return Judged(answerable, answered, **{**plain, "seconds": 1.0, "tokens": 10, **more})  # type: ignore[arg-type]
+        return Judged(answerable, answered, not answered, **{**plain, "seconds": 1.0, "tokens": 10, **more})  # type: ignore[arg-type]
 
     found = figures([one(True, True), one(True, False, f1=0.0), one(False, False), one(False, True)])
     assert found["answered"] == 0.5

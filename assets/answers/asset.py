@@ -17,7 +17,7 @@ GROUP = "suimon_answers"
 
 FIGURES = {
     "answered": "share of the answerable questions that was answered with a citation",
-    "refused": "share of the unanswerable questions that was not answered",
+    "refused": "share of the unanswerable questions of which it was said that the documents do not answer",
     "citations_valid": "share of the citations that named a passage which was shown",
     "cites_the_source": "share of the answers that cites a document which answers",
     "supported": "share of the sentences whose words stand in what they cite",

@@ -3,7 +3,7 @@
 | figure | over | what it is |
 |---|---|---|
 | answered | questions that can be answered | share that was answered with a citation |
-| refused | questions that cannot | share that was not answered |
+| refused | questions that cannot | share of which it was said that the documents do not answer |
 | citations_valid | citations | share that named a passage which was shown |
 | cites_the_source | answered, where documents are known | share that cites a document that answers |
 | supported | sentences of answers | share whose words stand in the passages that it cites |
@@ -87,6 +87,7 @@ class Judged:
     Attributes:
         answerable: whether the documents hold the answer.
         answered: whether it was answered, with a citation.
+        refused: whether it was said that the documents do not answer; what cites nothing is neither.
         f1: against the expected answers.
         citations: that stand.
         dropped: that named nothing.
@@ -99,6 +100,7 @@ class Judged:
 
     answerable: bool
     answered: bool
+    refused: bool
     f1: float
     citations: int
     dropped: int
@@ -122,7 +124,7 @@ def figures(judged: Sequence[Judged]) -> dict[str, float]:
     citations = sum(one.citations for one in judged)
     parts = {
         "answered": (len(answered), len(can)),
-        "refused": (sum(not one.answered for one in cannot), len(cannot)),
+        "refused": (sum(one.refused for one in cannot), len(cannot)),
         "citations_valid": (citations, citations + sum(one.dropped for one in judged)),
         "cites_the_source": (sum(bool(one.cites_the_source) for one in sourced), len(sourced)),
         "supported": (sum(one.supported for one in judged), sum(one.sentences for one in judged)),
