@@ -161,31 +161,24 @@ def evaluate(name: str, as_json: bool) -> None:  # noqa: FBT001
     live = evaluate_collections(config, None, None, None)
     other = evaluate_collections(config, None, name, None)
     lines = [
-        {
-            "collection": collection,
-            "leg": leg,
-            "k": found.k,
-            "questions": found.questions,
-            **{
-                measure: {live[collection].space: getattr(live[collection].mean(leg), measure),
-                          found.space: getattr(found.mean(leg), measure)}
-                for measure in MEASURES
-            },
+        {"collection": collection, "leg": leg, "k": found.k, "questions": found.questions}
+        | {
+            measure: {each.space: float(getattr(each.mean(leg), measure)) for each in (live[collection], found)}
+            for measure in MEASURES
         }
         for collection, found in other.items()
         for leg in LEGS
-    ]  # fmt: skip
+    ]
     if as_json:
         emit_json(lines)
         return
     table(
-        ("collection", "leg", "questions", "at", "recall", "MRR", "nDCG"),
-        [
-            (
-                line["collection"], line["leg"], line["questions"], line["k"],
-                *(" -> ".join(f"{value:.3f}" for value in line[measure].values()) for measure in MEASURES),
-            )
-            for line in lines
-        ],
+        ("collection", "leg", "questions", "recall", "MRR", "nDCG"),
+        [[_from_to(value) for key, value in line.items() if key != "k"] for line in lines],
         title=f"the live space -> {name}",
-    )  # fmt: skip
+    )
+
+
+def _from_to(value: Any) -> str:
+    """Write the figures of two spaces in the order live, other."""
+    return " -> ".join(f"{each:.3f}" for each in value.values()) if isinstance(value, dict) else str(value)
