@@ -104,6 +104,8 @@ def _index_health(naming: Naming) -> dg.AssetsDefinition:
         further: dict[str, Any] = {}
         for space, health in (measured.indexes or {}).items():
             further |= _numbers(space, health)
+        if measured.skipped:
+            further["not measured"] = dg.MetadataValue.text(measured.skipped)
         yield dg.MaterializeResult(
             metadata={**metadata.of_report(measured.report), **further},
             check_results=[

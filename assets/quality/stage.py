@@ -95,7 +95,10 @@ def _keep_quality(asker: Asker, found: Evaluation, digest: str) -> None:
 
 
 def measure_index(asker: Asker) -> Measured:
-    """Measure the vector index of each space, unless it is as it was after this publish."""
+    """Measure the vector index of each space, unless it is as it was after this publish.
+
+    That is no change of the collection: a sweep alters an index too.
+    """
     report = StageReport("index_health")
     newest = newest_publish(asker)
     if newest is None:
@@ -111,7 +114,6 @@ def measure_index(asker: Asker) -> Measured:
         indexes[space.name] = health
     if not indexes:
         return Measured(report, skipped="The index is as it was after this publish.")
-    report.changed = True
     for name, health in indexes.items():
         report.counts |= {f"vectors {name}": health["vectors"], f"retired {name}": health["retired"]}
         if health["recall"] is not None:
