@@ -312,7 +312,7 @@ class DocumentReaders(Settings):
     path: str | None = Field(
         None,
         min_length=1,
-        description="Glob over the path below the source, as board/**. What is attached to a mail is where the mail is.",
+        description="Glob over the path below the source, as board/**. Attachments are where their mail is.",
     )
     metadata: dict[str, str | int | float | bool] | None = Field(
         None, min_length=1, description="Values that the document's metadata has, as {confidentiality: secret}."

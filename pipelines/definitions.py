@@ -57,11 +57,7 @@ def build_defs(*, config: Config | None = None, resource_overrides: Mapping[str,
         about = "Removes what no head and no kept publish reaches."
         schedules.append(build_upkeep("sweep_database", upkeep.sweep, upkeep.timezone, sweep, about))
     return dg.Definitions(
-        assets=[
-            *(build_asset(room, naming) for room in ROOMS),
-            *build_measures(naming),
-            *_answers(config, naming),
-        ],
+        assets=[*(build_asset(room, naming) for room in ROOMS), *build_measures(naming), *_answers(config, naming)],
         asset_checks=[build_checks(room, naming) for room in ROOMS],
         jobs=[job, retry_job(), verify, sweep, migrate_space_job()],
         schedules=schedules,

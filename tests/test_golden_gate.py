@@ -11,13 +11,15 @@ import pytest
 
 from assets.publication.rollback import rollback, unpin
 from assets.quality.verdict import QualityFell
+from assets.settings import Space
+from assets.upkeep import spaces
 from assets.workbench import Workbench
 from resources import failpoints
 from resources.errors import BudgetReached, ConfigurationError
 from resources.postgres import Database
 from tests import golden
 from tests.conftest import refresh, rows, write
-from tests.fakes.embedding_server import EmbeddingServer
+from tests.fakes.embedding_server import EmbeddingServer, serve
 
 SHOWN = "SELECT count(*), coalesce(md5(string_agg(text, ' ' ORDER BY uri, ordinal)), '') FROM search.chunks"
 FIGURES = "SELECT passed, findings, figures FROM corpus.gate_verdicts ORDER BY verdict_id DESC LIMIT 1"
@@ -58,6 +60,20 @@ def spoil_a_third(corpus: Path) -> None:
         write(corpus, f"{name}.md", "# Lorem\n\nLorem ipsum dolor sit amet, consectetur adipiscing elit.\n" + name * 2)
 
 
+def answer_noise(endpoint: EmbeddingServer) -> None:
+    """Have an endpoint answer with vectors that have nothing to do with the texts."""
+    drawn = np.random.default_rng(7)
+
+    def noise(answer: Any) -> Any:
+        status, headers, body = answer
+        for item in body["data"]:
+            vector = drawn.standard_normal(endpoint.dimensions)
+            item["embedding"] = (vector / np.linalg.norm(vector)).tolist()
+        return status, headers, body
+
+    endpoint.trouble = lambda texts: noise
+
+
 def with_a_bad_chunker(bench: Workbench, corpus: Path, endpoint: EmbeddingServer) -> None:
     """Cut every document into crumbs without their headings."""
     redeclare(bench, chunking={"max_tokens": 16, "min_tokens": 0, "heading_path": False})
@@ -65,15 +81,7 @@ def with_a_bad_chunker(bench: Workbench, corpus: Path, endpoint: EmbeddingServer
 
 def with_a_bad_model(bench: Workbench, corpus: Path, endpoint: EmbeddingServer) -> None:
     """Have the endpoint answer noise to whatever is new, and have all be new; and its words say little."""
-
-    def noise(answer: Any) -> Any:
-        status, headers, body = answer
-        for item in body["data"]:
-            vector = np.random.default_rng(len(str(item["embedding"])) + item["index"]).standard_normal(32)
-            item["embedding"] = (vector / np.linalg.norm(vector)).tolist()
-        return status, headers, body
-
-    endpoint.trouble = lambda texts: noise
+    answer_noise(endpoint)
     redeclare(bench, chunking=GOOD | {"max_tokens": 63, "heading_path": False})
 
 
@@ -277,3 +285,23 @@ def test_a_filter_that_does_not_fit_the_collection_is_one_sentence(bench: Workbe
         refresh(bench)
     golden.ask(tmp_path / "golden.jsonl", filter={"format": "md"})
     refresh(bench)
+
+
+def test_every_space_that_a_publish_is_shown_in_is_held_to_its_own_figures(
+    bench: Workbench, database: Database, corpus: Path
+) -> None:
+    refresh(bench)
+    with serve(EmbeddingServer(dimensions=48, model="another")) as another:
+        declared = {"base_url": another.url, "model": "new", "token_limit": 128}
+        bench.spaces = {**bench.spaces, "large": Space.model_validate(declared)}
+        spaces.add(bench, "large")
+        spaces.fill(bench, "large", bench.collections, lambda name: None if refresh(bench, name) else "")
+        answer_noise(another)
+        golden.plant(corpus, "Every stage of it is new.")
+        with pytest.raises(QualityFell, match="in space large "):
+            refresh(bench)
+        ((figures,),) = rows(database, FIGURES.replace("passed, findings, ", ""), role="pipeline")
+        assert (figures["small"]["fallen"], figures["large"]["fallen"]) == ([], ["recall", "ndcg"])
+        bench.accept_quality, bench.because = True, "the new model is not in use yet"
+        refresh(bench)
+    assert rows(database, "SELECT max(publish) FROM search.publishes") == [(2,)]

@@ -54,19 +54,20 @@ LOGINS = {name: "LOGIN" for name in ROLES if name not in {"sec_board", "sec_lega
     "sec_bypass": "LOGIN BYPASSRLS",
 }
 
-NFD = unicodedata.normalize("NFD", "取締役会/ガイド.md")
+NFD = unicodedata.normalize("NFD", "ガイド/取締役.md")
 
 OPEN = {("open", "a.md"), ("open", "b.md"), ("mixed", "x.md"), ("mixed", "boards.md")}
 BOARD = {
-    ("closed", f"{MARK}.html"), ("mixed", f"board/{MARK}.md"), ("mixed", NFD), ("mixed", "board/mail.eml"),
-    ("mixed", "board/mail.eml!/note.md"), ("mixed", "inner.md"),
+    ("closed", f"{MARK}.html"), ("mixed", f"board/{MARK}.md"), ("mixed", NFD), ("mixed", "mails/m.eml"),
+    ("mixed", "mails/m.eml!/note.md"), ("mixed", "inner.md"),
 }  # fmt: skip
 LEGAL = {("mixed", "secret.md")}
 NOBODY = {("nobody", "n.md")}
 
 RULES: list[dict[str, Any]] = [
     {"path": "board/**", "readers": ["sec_board"]},
-    {"path": "取締役会/**", "readers": ["sec_board"]},
+    {"path": "ガイド/**", "readers": ["sec_board"]},
+    {"path": "mails/*.eml", "readers": ["sec_board"]},
     {"metadata": {"confidentiality": "secret"}, "readers": ["sec_legal"]},
     {"metadata": {"tags": "inner"}, "readers": ["sec_board"]},
 ]
@@ -111,7 +112,7 @@ def world(
                 "boards.md": "# Boards\n\nThe gate is made of boards.",
                 f"board/{MARK}.md": hidden("board"),
                 NFD: hidden("guide"),
-                "board/mail.eml": note.as_bytes(),
+                "mails/m.eml": note.as_bytes(),
                 "secret.md": hidden("secret", "confidentiality: secret"),
                 "inner.md": hidden("inner", "tags: [inner, other]"),
             },
@@ -620,22 +621,23 @@ def test_rules_that_change_while_a_refresh_publishes_hold_for_all_of_it(
     assert_counted(world.database)
 
 
+@pytest.mark.parametrize("point", ["publication/pin", "rollback.committing"])
 def test_rules_that_change_while_a_rollback_commits_hold_for_all_of_it(
-    notes: tuple[World, Workbench], corpus: Path
+    notes: tuple[World, Workbench], corpus: Path, point: str
 ) -> None:
     world, bench = notes
     bench.accept_deletions = True
     (corpus / "gate.md").unlink()
     refresh(bench)
     back = lambda: rollback(bench, "notes", 1, by="somebody", run_id="back")  # noqa: E731
-    at_the_same_time(bench, world.database, "rollback.committing", back)
+    at_the_same_time(bench, world.database, point, back)
     assert uris(world, "sec_bea") == ALL
     assert uris(world, "sec_any") == ALL - {"gate.md"}
     assert_counted(world.database)
 
 
 def at_the_same_time(bench: Workbench, database: Database, point: str, act: Callable[[], Any]) -> None:
-    """Apply rules for gates from another connection while something stands at a failpoint."""
+    """Apply rules for gates from another connection while something stands at a failpoint, or before a statement."""
     declared = Collection.model_validate(
         bench.collection("notes").model_dump(mode="json", exclude={"source"})
         | {"source": bench.collection("notes").source, "document_readers": GATE_RULE}
@@ -653,9 +655,16 @@ def at_the_same_time(bench: Workbench, database: Database, point: str, act: Call
             other.start()
             other.join(0.7)  # It waits, or is done.
 
+    def execute(session: Session, name: str, *args: Any, **more: Any) -> int:
+        hook(name)
+        return kept(session, name, *args, **more)
+
+    kept = Session.execute
     failpoints.install(hook)
     try:
-        act()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Session, "execute", execute)
+            act()
     finally:
         failpoints.install(None)
         other.join(10)

@@ -55,7 +55,7 @@ def run(refresh: Refresh) -> StageReport:
         return report
     _build_first_index(refresh, spaces, report)
     failpoints.reach("publication.indexed")
-    guard = prepare_guard(refresh, [space for space in refresh.spaces() if space.demanded])
+    guard = prepare_guard(refresh, refresh.spaces())
     try:
         counts = _publish(refresh, guard)
     except GateClosed as closed:

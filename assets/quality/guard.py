@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,9 +14,9 @@ from assets.quality.asking import asker_of, ensure_golden_vectors
 from assets.quality.golden import GoldenSet, read_golden
 from assets.quality.verdict import Fared, QualityFell, Verdict, verdict_of
 from assets.refresh import Refresh
-from assets.vectors.spaces import KnownSpace
+from assets.vectors.spaces import KeptSpace, KnownSpace
 from resources import failpoints
-from resources.errors import ConfigurationError
+from resources.errors import BudgetReached, ConfigurationError, EndpointRefused, EndpointUnavailable
 
 
 @dataclass
@@ -138,15 +138,21 @@ class Guard:
         }
 
 
-def prepare_guard(refresh: Refresh, spaces: Sequence[KnownSpace]) -> Guard:
+HOLDS_NOTHING_UP = (EndpointUnavailable, EndpointRefused, BudgetReached)
+"""What may go wrong with the questions in a space that is being filled: the next refresh goes on."""
+
+
+def prepare_guard(refresh: Refresh, kept: Sequence[KeptSpace]) -> Guard:
     """Before the publish: embed the questions that are new, and know how all of them fare with what readers see.
 
     Figures of the present publish are kept with it. They are missing where the questions, or what searches, changed
     since, or where a rollback made it: the questions are asked then, of what readers see now.
 
+    In a space that is being filled they are embedded too: early, and by the model as it was when its vectors were made.
+
     Args:
         refresh: that publishes.
-        spaces: in which all of it is published, the live one first.
+        kept: the spaces, the live one first.
 
     Raises:
         ConfigurationError: a filter of a question cannot be applied.
@@ -154,11 +160,16 @@ def prepare_guard(refresh: Refresh, spaces: Sequence[KnownSpace]) -> Guard:
         BudgetReached: questions are new, and what a run or a day may cost is spent.
     """
     golden = read_golden(refresh.bench.root, refresh.settings, refresh.name)
+    spaces = [space for space in kept if space.demanded]
     guard = Guard(refresh, golden, spaces)
     if golden is None:
         return guard
     for space in spaces:
         guard.unasked[space.name] = ensure_golden_vectors(asker_of(refresh), golden, space)
+    for space in kept:
+        if not space.demanded:
+            with suppress(*HOLDS_NOTHING_UP):
+                ensure_golden_vectors(asker_of(refresh), golden, space)
     failpoints.reach("golden.ready")
     guard.engine = str(refresh.session.value("quality/read_engine"))
     newest = refresh.session.records("quality/read_newest_publish", refresh.params)
@@ -185,8 +196,10 @@ def readable_filters(name: str, golden: GoldenSet) -> Iterator[None]:
     try:
         yield
     except psycopg.errors.InvalidParameterValue as error:
-        detail = (error.diag.message_primary or "").removeprefix("filter: ")
-        hint = error.diag.message_hint or ""
+        said, hint = error.diag.message_primary or "", error.diag.message_hint or ""
+        if not said.startswith("filter: "):
+            raise
+        detail = said.removeprefix("filter: ")
         raise ConfigurationError(
             f"A filter in {golden.settings.file} cannot be applied to {name}: {detail}. {hint}".strip()
         ) from None

@@ -35,6 +35,7 @@ COMMANDS = {
     "rollback": ("pipelines.cli.publishes", "Bring a publish back, and pin the collection to it."),
     "unpin": ("pipelines.cli.publishes", "Let a collection that was rolled back publish again."),
     "space": ("pipelines.cli.space", "Move to another model: add a space, fill it, promote it, drop the old one."),
+    "readers": ("pipelines.cli.readers", "Show who may read what; bring declared rules into force with --apply."),
     "verify": ("pipelines.cli.verify", "Compare ledger, chunks, vectors and index; mend them with --repair."),
     "sweep": ("pipelines.cli.sweep", "Remove what no head and no kept publish reaches."),
     "erase": ("pipelines.cli.erase", "Remove a document at once, everywhere, and keep it out."),

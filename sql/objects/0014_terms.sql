@@ -35,12 +35,13 @@ BEGIN
 END
 $$;
 
--- Count a collection from nothing.
+-- Count a collection from nothing. One at a time: two that count side by side would add up to twice as much.
 CREATE OR REPLACE FUNCTION recount_terms(owning integer) RETURNS void
 LANGUAGE plpgsql
 SET search_path = {corpus}, pg_temp
 AS $$
 BEGIN
+    PERFORM FROM collections AS c WHERE c.collection_id = owning FOR NO KEY UPDATE;
     DELETE FROM term_counts AS c USING audiences AS a
     WHERE c.audience_id = a.audience_id AND a.collection_id = owning;
     DELETE FROM audience_sizes AS s USING audiences AS a
@@ -68,6 +69,7 @@ AS $$
 DECLARE
     counted boolean;
 BEGIN
+    PERFORM FROM collections AS c WHERE c.collection_id = owning FOR NO KEY UPDATE;
     SELECT coalesce(c.terms_counted_at, 0) = coalesce((
         SELECT max(p.publish_id) FROM publishes AS p WHERE p.collection_id = owning AND p.publish_id < publish
     ), 0)
@@ -110,6 +112,11 @@ LANGUAGE plpgsql
 SET search_path = {corpus}, pg_temp
 AS $$
 BEGIN
+    PERFORM FROM collections AS c
+    WHERE c.collection_id IN (
+        SELECT d.collection_id FROM documents AS d WHERE d.document_id = ANY(forget_terms.document_ids)
+    )
+    FOR NO KEY UPDATE;
     PERFORM recount_terms(c.collection_id)
     FROM collections AS c
     WHERE
