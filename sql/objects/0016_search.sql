@@ -13,7 +13,10 @@ BEGIN
         SELECT p.oid FROM pg_proc AS p
         WHERE
             p.pronamespace = to_regnamespace('{search}')
-            OR (p.pronamespace = to_regnamespace('{corpus}') AND p.prorettype = to_regtype('{search}.passage'))
+            OR (
+                p.pronamespace = to_regnamespace('{corpus}')
+                AND p.prorettype IN (to_regtype('{search}.passage'), to_regtype('{search}.passage[]'))
+            )
     LOOP
         EXECUTE format('DROP FUNCTION %s', ours);
     END LOOP;
@@ -474,8 +477,60 @@ SELECT n.id, 1 - n.distance, 1 - n.distance, n.nth::integer, null::double precis
 FROM unnest(text_ids, distances) WITH ORDINALITY AS n (id, distance, nth)
 $$;
 
+-- The statement that gives scored texts their places: one place a text, the first by collection, uri and ordinal, and
+-- how many there are. Its parameters are $1 to $6 as everywhere, and those of what scores.
+CREATE OR REPLACE FUNCTION passages_statement(plan search_plan, scoring text, k integer, neighbours integer)
+RETURNS text
+LANGUAGE sql STABLE
+AS $$
+SELECT format(
+    'SELECT (row_number() OVER (ORDER BY r.nth))::integer, s.collection, s.uri,
+        replace(s.link, ''{{page}}'', coalesce(s.pages[1], 1)::text), s.title, s.heading_path, s.pages, s.ordinal,
+        substr(t.text, s.body_start + 1), r.score, r.semantic,
+        CASE WHEN r.semantic IS NOT NULL THEN coalesce(r.semantic_rank, row_number() OVER (ORDER BY r.nth))::integer END,
+        r.lexical, r.lexical_rank, s.copies, %2$s, %3$s, s.metadata, s.html, s.flags, p.published_at, p.number, p.run_id,
+        s.document_id, r.text_id, s.span, s.lead
+     FROM %4$s AS r (text_id, score, semantic, semantic_rank, lexical, lexical_rank, nth)
+     INNER JOIN texts AS t ON r.text_id = t.text_id
+     CROSS JOIN LATERAL (
+        SELECT h.*, k.ordinal, k.pages, k.heading_path, k.body_start, k.html, k.flags, k.span, k.lead,
+            count(*) OVER () AS copies
+        FROM chunks AS k INNER JOIN heads AS h ON k.chunk_set_id = h.chunk_set_id
+        WHERE k.text_id = r.text_id AND %1$s
+        ORDER BY h.collection, h.uri, k.ordinal
+        LIMIT 1
+     ) AS s
+     INNER JOIN publishes AS p ON s.publish_id = p.publish_id
+     ORDER BY r.nth LIMIT %5$s',
+    plan.condition, texts_around(-neighbours, -1), texts_around(1, neighbours), scoring, k
+)
+$$;
+
+-- Where all that is published may be shown, the index's answer is given its places in one statement. Null where that
+-- gave fewer than k.
+CREATE FUNCTION nearest_passages(plan search_plan, question {extension}.vector, k integer, neighbours integer)
+RETURNS {search}.passage[]
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    ef_search CONSTANT text := current_setting('hnsw.ef_search');
+    iterative_scan CONSTANT text := current_setting('hnsw.iterative_scan');
+    found {search}.passage[];
+BEGIN
+    PERFORM set_config('hnsw.ef_search', least(1000, greatest(100, k + 10))::text, true);
+    PERFORM set_config('hnsw.iterative_scan', 'off', true);
+    EXECUTE format('SELECT array_agg(ROW(f.*)::{search}.passage) FROM (%s) AS f', passages_statement(plan, format(
+        '(SELECT n.text_id, 1 - n.distance, 1 - n.distance, null::integer, null::double precision, null::integer,
+              row_number() OVER (ORDER BY n.distance) FROM (%s) AS n)', nearest_statement(plan, k + 10)
+    ), k, neighbours)) INTO found USING question;
+    PERFORM set_config('hnsw.ef_search', ef_search, true);
+    PERFORM set_config('hnsw.iterative_scan', iterative_scan, true);
+    RETURN CASE WHEN cardinality(found) = k THEN found END;
+END
+$$;
+
 CREATE FUNCTION search_passages(
-    space text, question vector, words text, k integer, filter jsonb, neighbours integer
+    space text, question {extension}.vector, words text, k integer, filter jsonb, neighbours integer
 ) RETURNS SETOF {search}.passage
 LANGUAGE plpgsql STABLE
 SET search_path = {corpus}, pg_temp
@@ -486,14 +541,22 @@ DECLARE
     asked asked_terms;
     near bigint[];
     distances double precision[];
-    scoring text := 'scored($7, $8, $9, $10, $11)';
+    found {search}.passage[];
+    scoring text := 'scored($7, $8, $9, $10, $11) WITH ORDINALITY';
 BEGIN
+    IF words IS NULL AND NOT plan.bounded AND NOT plan.filtered THEN
+        found := nearest_passages(plan, question, k, neighbours);
+        IF found IS NOT NULL THEN
+            RETURN QUERY SELECT f.* FROM unnest(found) AS f;
+            RETURN;
+        END IF;
+    END IF;
     IF question IS NOT NULL THEN
         SELECT n.text_ids, n.distances INTO near, distances
         FROM nearest(plan, question, CASE WHEN words IS NULL THEN k ELSE greatest(k, 100) END, k) AS n;
     END IF;
     IF words IS NULL THEN
-        scoring := 'semantic_scores($10, $12)';
+        scoring := 'semantic_scores($10, $12) WITH ORDINALITY';
     ELSE
         asked := asked_terms(words, plan.audiences);
         near := ARRAY(
@@ -502,26 +565,8 @@ BEGIN
             SELECT w.id FROM unnest((worded(plan, asked, question IS NULL, k)).text_ids) AS w (id)
         );
     END IF;
-    RETURN QUERY EXECUTE format(
-        'SELECT r.nth::integer, s.collection, s.uri, replace(s.link, ''{{page}}'', coalesce(s.pages[1], 1)::text), s.title,
-            s.heading_path, s.pages, s.ordinal, substr(t.text, s.body_start + 1), r.score, r.semantic, r.semantic_rank,
-            r.lexical, r.lexical_rank, s.copies, %2$s, %3$s, s.metadata, s.html, s.flags, p.published_at, p.number,
-            p.run_id, s.document_id, r.text_id, s.span, s.lead
-         FROM %4$s WITH ORDINALITY
-             AS r (text_id, score, semantic, semantic_rank, lexical, lexical_rank, nth)
-         INNER JOIN texts AS t ON r.text_id = t.text_id
-         CROSS JOIN LATERAL (
-            SELECT h.*, k.ordinal, k.pages, k.heading_path, k.body_start, k.html, k.flags, k.span, k.lead,
-                count(*) OVER () AS copies
-            FROM chunks AS k INNER JOIN heads AS h ON k.chunk_set_id = h.chunk_set_id
-            WHERE k.text_id = r.text_id AND %1$s
-            ORDER BY h.collection, h.uri, k.ordinal
-            LIMIT 1
-         ) AS s
-         INNER JOIN publishes AS p ON s.publish_id = p.publish_id
-         ORDER BY r.nth',
-        plan.condition, texts_around(-neighbours, -1), texts_around(1, neighbours), scoring
-    ) USING null, plan.audiences, (plan.filter).uri_prefix, (plan.filter).contains, (plan.filter).path,
+    RETURN QUERY EXECUTE passages_statement(plan, scoring, k, neighbours)
+    USING question, plan.audiences, (plan.filter).uri_prefix, (plan.filter).contains, (plan.filter).path,
         (plan.filter).variables, plan, question, asked, near, k, distances;
 END
 $$;
