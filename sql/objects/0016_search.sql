@@ -394,6 +394,7 @@ LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
     reached bigint := 0;
+    few CONSTANT integer := 2000;
     bound CONSTANT integer := CASE WHEN alone THEN 1000 ELSE 300 END;
     wanted CONSTANT integer := CASE WHEN alone THEN k ELSE 0 END;
     terms CONSTANT integer := cardinality(asked.queries);
@@ -403,6 +404,20 @@ DECLARE
                        WHERE k.text_id = v.text_id AND %s OFFSET 0)', plan.condition
     );
 BEGIN
+    -- Of few passages that the caller may see, all are candidates: a term that is rare among them may be frequent
+    -- elsewhere.
+    IF plan.bounded AND few > (
+        SELECT coalesce(sum(s.chunks), 0) FROM audience_sizes AS s WHERE s.audience_id = ANY(plan.audiences)
+    ) THEN
+        used := terms;
+        text_ids := ARRAY(
+            SELECT t.text_id
+            FROM unnest(matching_texts(plan, few)) AS m (text_id)
+            INNER JOIN texts AS t ON m.text_id = t.text_id
+            WHERE t.lexemes @@ (SELECT string_agg(q::text, ' | ')::tsquery FROM unnest(asked.queries) AS q)
+        );
+        RETURN;
+    END IF;
     used := 0;
     WHILE
         used < terms AND ((alone AND reached = 0) OR reached + asked.chunks[used + 1] <= bound)
