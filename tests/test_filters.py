@@ -64,7 +64,9 @@ def filled(postgres: str, template: str) -> Iterator[tuple[Database, list[dict[s
     """Two open collections and one that nobody may see; the documents as a filter sees them."""
     with new_database(postgres, template) as database:
         seen = []
-        for seed, (name, types) in enumerate({"alpha": TYPES, "beta": OTHER_TYPES, "unseen": {"secret": "string"}}.items()):
+        for seed, (name, types) in enumerate(
+            {"alpha": TYPES, "beta": OTHER_TYPES, "unseen": {"secret": "string"}}.items()
+        ):
             fields = {"fields": {field: {"type": kind} for field, kind in types.items()}}
             documents = some_documents(seed, types, 60)
             load(database, name, documents, metadata=fields, readers=[] if name == "unseen" else None)
@@ -74,10 +76,12 @@ def filled(postgres: str, template: str) -> Iterator[tuple[Database, list[dict[s
                     for d in documents
                 ]
         with owner(database) as session:
-            session.connection.execute("UPDATE publishes SET published_at = %s, number = 7 + collection_id", [PUBLISHED])
+            session.connection.execute(
+                "UPDATE publishes SET published_at = %s, number = 7 + collection_id", [PUBLISHED]
+            )
             session.connection.execute("ANALYZE")
-        numbers = {"alpha": 8, "beta": 9}
-        yield database, [d | {"publish": numbers[d["collection"]], "published_at": PUBLISHED} for d in seen]
+        publishes = {"alpha": 8, "beta": 9}
+        yield database, [d | {"publish": publishes[str(d["collection"])], "published_at": PUBLISHED} for d in seen]
 
 
 def ask(database: Database, where: Any) -> list[str]:
@@ -168,7 +172,9 @@ def fits_field(key: str, asked: Any, document: dict[str, Any]) -> bool:
     return True
 
 
-def conditions_of(values: st.SearchStrategy[Any], *, ordered: bool = True, text: bool = False) -> st.SearchStrategy[Any]:
+def conditions_of(
+    values: st.SearchStrategy[Any], *, ordered: bool = True, text: bool = False
+) -> st.SearchStrategy[Any]:
     """Return conditions over values of one type."""
     maybe = st.one_of(st.none(), values)
     simple = [
@@ -186,8 +192,10 @@ texts = st.one_of(st.sampled_from(DEPARTMENTS), st.text("oOps'\"%\\$v0水{}[]*;-
 times = st.one_of(st.sampled_from([*TIMES, *DAYS, "2026-04-01 09:30Z", "2026-04-01T09:30:00.500Z"]))
 numbers = st.one_of(st.integers(-3, 2026), st.sampled_from([0.5, 1.0, -2.25, 2024.0, 2**60]))
 anything = st.one_of(texts, numbers, st.booleans(), st.sampled_from(TAGS))
+NAMES = ("department", "metadata.department", "部署", "metadata.collection", "metadata.or", "mixed")
+COLLECTIONS = ("alpha", "beta", "unseen", "none", "al")
 leaves = st.one_of(
-    st.tuples(st.sampled_from(["department", "metadata.department", "部署", "metadata.collection", "metadata.or", "mixed"]),
+    st.tuples(st.sampled_from(NAMES),
               conditions_of(texts, text=True)),
     st.tuples(st.just("tags"), conditions_of(anything)),
     st.tuples(st.sampled_from(["year", "ratio"]), conditions_of(numbers)),
@@ -196,7 +204,7 @@ leaves = st.one_of(
     st.tuples(st.just("met"), conditions_of(times)),
     st.tuples(st.just("published_at"), conditions_of(times)),
     st.tuples(st.just("publish"), conditions_of(st.integers(7, 10))),
-    st.tuples(st.just("collection"), conditions_of(st.sampled_from(["alpha", "beta", "unseen", "none", "al"]), text=True)),
+    st.tuples(st.just("collection"), conditions_of(st.sampled_from(COLLECTIONS), text=True)),
     st.tuples(st.just("uri"), conditions_of(st.sampled_from([*URIS, "minutes/", "水", "%"]), text=True)),
     st.tuples(st.just("title"), conditions_of(texts, text=True)),
     st.tuples(st.just("language"), conditions_of(st.sampled_from([*LANGUAGES, "fr"]), text=True)),
@@ -204,7 +212,11 @@ leaves = st.one_of(
 filters = st.recursive(
     st.lists(leaves, max_size=3).map(dict),
     lambda inner: st.one_of(
-        st.tuples(st.lists(leaves, max_size=2).map(dict), st.sampled_from(["and", "or"]), st.lists(inner, min_size=1, max_size=3))
+        st.tuples(
+            st.lists(leaves, max_size=2).map(dict),
+            st.sampled_from(["and", "or"]),
+            st.lists(inner, min_size=1, max_size=3),
+        )
         .map(lambda t: t[0] | {t[1]: t[2]}),
         st.tuples(st.lists(leaves, max_size=1).map(dict), inner).map(lambda t: t[0] | {"not": t[1]}),
     ),
@@ -229,13 +241,16 @@ def test_a_filter_gives_the_documents_that_the_same_filter_in_python_gives(
 
 def test_no_setting_of_the_session_changes_what_a_filter_means(filled: tuple[Database, list[dict[str, Any]]]) -> None:
     database, documents = filled
-    where = {"or": [{"due": {"gte": "2026-04-01"}}, {"met": {"lt": "2026-04-01T09:30:00Z"}}], "published_at": {"lte": "2026-04-01T09:30"}}
+    where = {
+        "or": [{"due": {"gte": "2026-04-01"}}, {"met": {"lt": "2026-04-01T09:30:00Z"}}],
+        "published_at": {"lte": "2026-04-01T09:30"},
+    }
     wanted = sorted(d["uri"] for d in documents if fits(where, d))
     assert wanted
     with database.connect("reader") as session:
         for setting in ("DateStyle = German", "DateStyle = 'SQL, DMY'", "TimeZone = 'Asia/Tokyo'", "search_path = ''",
                         "transform_null_equals = on", "standard_conforming_strings = off", "enable_indexscan = off",
-                        "extra_float_digits = -15", "quote_all_identifiers = on", "plan_cache_mode = force_generic_plan"):  # fmt: skip
+                        "extra_float_digits = -15", "plan_cache_mode = force_generic_plan"):  # fmt: skip
             session.connection.execute(f"SET {setting}".encode())
             found = session.connection.execute(
                 "SELECT uri FROM search.lexical('small', 'gate', 1000, %s::jsonb)", [json.dumps(where)]
@@ -247,7 +262,7 @@ def test_no_setting_of_the_session_changes_what_a_filter_means(filled: tuple[Dat
 
 keys = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 hostile = st.one_of(keys, st.sampled_from([
-    '"', "\\", "$", "$.a", "a.b", "a\"b", "it's", "%s", "{}", '") || (1 == 1', "$v0", "metadata.x", "metadata.", "",
+    '"', "\\", "$", "$.a", "a.b", 'a"b', "it's", "%s", "{}", '") || (1 == 1', "$v0", "metadata.x", "metadata.", "",
     "' OR 1=1 --", "@", "*", "\n", "$[*] ? (@ == 1)", "and", "or", "not", "uri",
 ]))  # fmt: skip
 
@@ -260,12 +275,15 @@ def test_no_key_and_no_value_becomes_sql_or_jsonpath(
     database, _ = filled
     condition = {operator: [asked] if operator == "in" else asked}
     params = {
-        "filter": json.dumps({"or": [{f"metadata.{key}": condition}]}), "plain": json.dumps({f"metadata.{key}": condition}),
-        "eq": json.dumps({f"metadata.{key}": asked}), "types": json.dumps({key: "string"}), "metadata": json.dumps({key: stored}),
+        "filter": json.dumps({"or": [{f"metadata.{key}": condition}]}),
+        "plain": json.dumps({f"metadata.{key}": condition}),
+        "eq": json.dumps({f"metadata.{key}": asked}), "types": json.dumps({key: "string"}),
+        "metadata": json.dumps({key: stored}),
     }  # fmt: skip
     query = (
         "SELECT f.name, coalesce(m.metadata @> (f.made).contains, true) AND coalesce(jsonb_path_match(m.metadata, "
-        "(f.made).path, (f.made).variables || '{{\"uri\": \"u\"}}', true), (f.made).path IS NULL) FROM (SELECT %(metadata)s::jsonb AS metadata) "
+        '(f.made).path, (f.made).variables || \'{{"uri": "u"}}\', true), (f.made).path IS NULL) '
+        "FROM (SELECT %(metadata)s::jsonb AS metadata) "
         "AS m CROSS JOIN LATERAL (VALUES ('nested', compiled_filter(%(filter)s, %(types)s)), ('plain', "
         "compiled_filter(%(plain)s, %(types)s)), ('eq', compiled_filter(%(eq)s, %(types)s))) AS f (name, made)"
     )
@@ -324,7 +342,9 @@ def test_a_filter_that_cannot_be_meant_is_refused_in_a_sentence_with_a_hint(
     assert hint in (refused.value.diag.message_hint or "")
 
 
-def test_a_filter_that_is_nested_too_deeply_or_too_large_is_refused(filled: tuple[Database, list[dict[str, Any]]]) -> None:
+def test_a_filter_that_is_nested_too_deeply_or_too_large_is_refused(
+    filled: tuple[Database, list[dict[str, Any]]],
+) -> None:
     deep: Any = {"year": 1}
     for _ in range(21):
         deep = {"not": deep}
@@ -339,7 +359,9 @@ def test_a_null_filter_and_an_empty_one_ask_nothing(filled: tuple[Database, list
     database, documents = filled
     assert len(ask(database, {})) == len(documents)
     with database.connect("reader") as session:
-        found = session.connection.execute("SELECT count(*) FROM search.lexical('small', 'gate', 1000, null)").fetchone()
+        found = session.connection.execute(
+            "SELECT count(*) FROM search.lexical('small', 'gate', 1000, null)"
+        ).fetchone()
     assert found == (len(documents),)
 
 
@@ -363,7 +385,9 @@ def test_a_collection_that_may_not_be_seen_is_like_one_that_does_not_exist(
         ({"collection": "small_one"}, "heads_by_audience"),
     ],
 )
-def test_what_is_outermost_is_found_through_an_index(postgres: str, template: str, where: dict[str, Any], index: str) -> None:
+def test_what_is_outermost_is_found_through_an_index(
+    postgres: str, template: str, where: dict[str, Any], index: str
+) -> None:
     with new_database(postgres, template) as database:
         fields = {"fields": {"department": {}, "tagged": {"type": "strings"}}}
         rare = Document("rare/a.md", ["gate"], {"department": "水門", "tagged": ["rare", "b"]})
@@ -372,21 +396,28 @@ def test_what_is_outermost_is_found_through_an_index(postgres: str, template: st
         with owner(database) as session:
             connection = session.connection
             connection.execute(
-                "INSERT INTO documents (collection_id, uri, stamp, settled, size, content_hash, format) SELECT 1, 'f/' || i, '', "
+                "INSERT INTO documents (collection_id, uri, stamp, settled, size, content_hash, format) SELECT "
+                "1, 'f/' || i, '', "
                 "true, 1, sha256(i::text::bytea), 'md' FROM generate_series(1, 5000) AS i"
             )
             connection.execute(
                 "INSERT INTO heads SELECT d.document_id, 1, 'large', h.chunk_set_id, d.uri, null, 't', "
-                "jsonb_build_object('department', 'ops' || d.document_id % 50, 'tagged', '[\"b\"]'::jsonb), h.publish_id, h.audience_id "
+                "jsonb_build_object('department', 'ops' || d.document_id % 50, 'tagged', '[\"b\"]'::jsonb), "
+                "h.publish_id, h.audience_id "
                 "FROM documents AS d CROSS JOIN heads AS h WHERE d.uri LIKE 'f/%' AND h.collection_id = 1"
             )
             connection.execute("ANALYZE")
             connection.execute(
-                "CREATE FUNCTION explained(wanted jsonb) RETURNS SETOF text LANGUAGE plpgsql AS $$ DECLARE plan search_plan; BEGIN "
-                "plan := planned_search((SELECT s FROM spaces AS s), wanted); RETURN QUERY EXECUTE 'EXPLAIN SELECT h.document_id FROM heads "
-                "AS h WHERE ' || plan.condition USING null::public.vector, plan.audiences, (plan.filter).uri_prefix, (plan.filter).contains, "
+                "CREATE FUNCTION explained(wanted jsonb) RETURNS SETOF text LANGUAGE plpgsql AS $$ DECLARE "
+                "plan search_plan; BEGIN "
+                "plan := planned_search((SELECT s FROM spaces AS s), wanted); RETURN QUERY EXECUTE 'EXPLAIN "
+                "SELECT h.document_id FROM heads "
+                "AS h WHERE ' || plan.condition USING null::public.vector, plan.audiences, "
+                "(plan.filter).uri_prefix, (plan.filter).contains, "
                 "(plan.filter).path, (plan.filter).variables; END $$"
             )
-            plan = connection.execute("SELECT string_agg(e, E'\\n') FROM explained(%s) AS e", [json.dumps(where)]).fetchone()
+            plan = connection.execute(
+                "SELECT string_agg(e, E'\\n') FROM explained(%s) AS e", [json.dumps(where)]
+            ).fetchone()
         assert plan is not None
         assert index in plan[0]

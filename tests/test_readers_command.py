@@ -16,7 +16,10 @@ __all__ = ["declare"]
 
 RULES = {
     "readers": ["sec_nowhere", "suimon_reader"],
-    "document_readers": [{"path": "gate*", "readers": ["sec_elsewhere"]}, {"metadata": {"name": "水門.md"}, "readers": []}],
+    "document_readers": [
+        {"path": "gate*", "readers": ["sec_elsewhere"]},
+        {"metadata": {"name": "水門.md"}, "readers": []},
+    ],
 }
 
 

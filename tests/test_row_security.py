@@ -27,6 +27,7 @@ from assets.settings import Collection
 from assets.upkeep.erase import erase
 from assets.workbench import Workbench
 from resources import failpoints
+from resources.migrator import migrate
 from resources.parser_pool import ParserPool
 from resources.postgres import Database, Session
 from tests.conftest import refresh, write
@@ -75,13 +76,17 @@ FIELDS = {"fields": {"confidentiality": {}, "tags": {"type": "strings"}}}
 
 
 UNREACHED = (
-    "INSERT INTO corpus.recipes (stage, declared, versions, details) "
-    "SELECT 'chunks', 'old' || i, '', '{}' FROM generate_series(1, 1500) AS i",
-    "INSERT INTO corpus.chunk_sets (elements_id, recipe_id) SELECT e.elements_id, r.recipe_id "
-    "FROM corpus.elements AS e CROSS JOIN corpus.recipes AS r WHERE r.declared LIKE 'old%'",
+    (
+        "INSERT INTO corpus.recipes (stage, declared, versions, details) "
+        "SELECT 'chunks', 'old' || i, '', '{}' FROM generate_series(1, 1500) AS i"
+    ),
+    (
+        "INSERT INTO corpus.chunk_sets (elements_id, recipe_id) SELECT e.elements_id, r.recipe_id "
+        "FROM corpus.elements AS e CROSS JOIN corpus.recipes AS r WHERE r.declared LIKE 'old%'"
+    ),
 )
-"""Chunk sets that no head shows. A table that is dear to go through lets the planner ask a reader's operator of pairs that
-do not belong together first: a head that is visible, and any row of elements."""
+"""Chunk sets that no head shows. A table that is dear to go through lets the planner ask a reader's operator of pairs
+that do not belong together first: a head that is visible, and any row of elements."""
 
 
 def hidden(words: str, front: str = "") -> str:
@@ -196,16 +201,28 @@ def test_a_stranger_sees_nothing_and_is_told_nothing(world: World) -> None:
 
 
 def test_what_lies_behind_the_public_face_is_out_of_reach(world: World) -> None:
-    names = world.rows(None, "SELECT relname FROM pg_class WHERE relnamespace = 'corpus'::regnamespace AND relkind IN ('r','v')")
-    functions = world.rows(None, "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'corpus'::regnamespace")
+    names = world.rows(
+        None, "SELECT relname FROM pg_class WHERE relnamespace = 'corpus'::regnamespace AND relkind IN ('r','v')"
+    )
+    functions = world.rows(
+        None, "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'corpus'::regnamespace"
+    )
     with world.connect("sec_any") as connection:
         for (name,) in names:
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(SQL("SELECT FROM corpus.{}").format(Identifier(name)))
-        for name in ("visible_audiences()", "declare_readers(1, '[]', '', '{}')", "show_chunks(1, 'chunks')", "calling_role()"):
+        for name in (
+            "visible_audiences()",
+            "declare_readers(1, '[]', '', '{}')",
+            "show_chunks(1, 'chunks')",
+            "calling_role()",
+        ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege, match="schema corpus"):
                 connection.execute(f"SELECT corpus.{name}".encode())
-        for statement in ("CREATE VIEW search.mine AS SELECT 1", "CREATE FUNCTION search.mine() RETURNS int LANGUAGE sql AS 'SELECT 1'"):
+        for statement in (
+            "CREATE VIEW search.mine AS SELECT 1",
+            "CREATE FUNCTION search.mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(statement.encode())
     assert functions
@@ -214,7 +231,8 @@ def test_what_lies_behind_the_public_face_is_out_of_reach(world: World) -> None:
 def test_no_function_that_runs_as_its_owner_is_anybodys(world: World) -> None:
     definers = world.rows(
         None,
-        "SELECT p.oid::regprocedure::text, p.proconfig::text, has_function_privilege('sec_stranger', p.oid, 'EXECUTE'), "
+        "SELECT p.oid::regprocedure::text, p.proconfig::text, has_function_privilege('sec_stranger', p.oid, "
+        "'EXECUTE'), "
         "has_function_privilege('suimon_reader', p.oid, 'EXECUTE') FROM pg_proc AS p WHERE p.prosecdef AND "
         "p.pronamespace IN ('corpus'::regnamespace, 'search'::regnamespace)",
     )
@@ -238,12 +256,18 @@ PLANS = {
 }  # fmt: skip
 
 SPIES = (
-    "CREATE OR REPLACE FUNCTION of_any.spy(anyelement) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 "
-    "AS $$ BEGIN RAISE NOTICE '%', $1; RETURN true; END $$",
-    "CREATE OR REPLACE FUNCTION of_any.same(text, text) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 "
-    "AS $$ BEGIN RAISE NOTICE '%', $1; RETURN true; END $$",
+    (
+        "CREATE OR REPLACE FUNCTION of_any.spy(anyelement) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 "
+        "AS $$ BEGIN RAISE NOTICE '%', $1; RETURN true; END $$"
+    ),
+    (
+        "CREATE OR REPLACE FUNCTION of_any.same(text, text) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 "
+        "AS $$ BEGIN RAISE NOTICE '%', $1; RETURN true; END $$"
+    ),
 )
-OPERATOR = "CREATE OPERATOR of_any.### (FUNCTION = of_any.same, LEFTARG = text, RIGHTARG = text, RESTRICT = {}, JOIN = {})"
+OPERATOR = (
+    "CREATE OPERATOR of_any.### (FUNCTION = of_any.same, LEFTARG = text, RIGHTARG = text, RESTRICT = {}, JOIN = {})"
+)
 
 SHAPES = (
     "SELECT 1 FROM {view} WHERE of_any.spy({column})",
@@ -374,7 +398,7 @@ def test_row_security_cannot_be_switched_off(world: World) -> None:
 def test_who_may_create_in_pgvectors_schema_shadows_nothing_that_runs_as_the_owner(world: World) -> None:
     body = "RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'caught %', current_user; RETURN $1; END $$"
     shadows = [f"CREATE FUNCTION public.{name}({', '.join(['text'] * count)}) {body}"
-               for name in ("format", "concat_ws", "quote_literal", "replace", "coalesce_text") for count in range(1, 9)]  # fmt: skip
+               for name in ("format", "concat_ws", "quote_literal", "replace") for count in range(1, 9)]  # fmt: skip
     world.sudo("GRANT CREATE ON SCHEMA public TO sec_any")
     try:
         with world.connect("sec_any") as connection:
@@ -396,12 +420,43 @@ def test_who_may_create_in_pgvectors_schema_shadows_nothing_that_runs_as_the_own
         world.sudo("REVOKE CREATE ON SCHEMA public FROM sec_any")
 
 
-def test_functions_alone_can_be_granted(world: World) -> None:
+def test_functions_alone_can_be_granted_and_stay_so_through_an_upgrade(
+    world: World, postgres: str, template: str
+) -> None:
     make_logins(world, {"sec_asker": ()}, {"sec_asker": "LOGIN"})
-    world.sudo("GRANT USAGE ON SCHEMA search TO sec_asker", "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA search TO sec_asker")
+    world.sudo(*FUNCTIONS_ALONE)
     assert set(world.rows("sec_asker", CHANNELS["hybrid"], ASKED)) == OPEN
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         world.rows("sec_asker", CHANNELS["chunks"])
+    with new_database(postgres, template) as database:
+        load(database, "notes", [Document("a.md", ["the gate"])])
+        with owner(database) as session:
+            for statement in FUNCTIONS_ALONE:
+                session.connection.execute(statement.encode())
+            session.connection.execute("UPDATE applied_objects SET checksum = 'older'")
+        migrate(database)
+        with psycopg.connect(database.dsn, user="sec_asker") as connection:
+            assert connection.execute("SELECT uri FROM search.lexical('small', 'gate')").fetchall() == [("a.md",)]
+
+
+FUNCTIONS_ALONE = (
+    "GRANT USAGE ON SCHEMA search TO sec_asker",
+    "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA search TO sec_asker",
+    "ALTER DEFAULT PRIVILEGES FOR ROLE suimon_owner IN SCHEMA search GRANT EXECUTE ON FUNCTIONS TO sec_asker",
+)
+"""As docs/security.md has it."""
+
+
+def test_what_explain_analyze_tells_is_what_the_docs_say(world: World) -> None:
+    """Not defended: the server counts what a policy takes away, for whoever may read a view."""
+    query = "EXPLAIN (ANALYZE, COSTS off) SELECT FROM search.documents WHERE uri = '{}'"
+    with world.connect("sec_any") as connection:
+        connection.execute("SET enable_seqscan = off")
+        plans = [
+            "\n".join(line for (line,) in connection.execute(query.format(uri).encode()).fetchall())
+            for uri in (f"board/{MARK}.md", "board/there_is_none.md")
+        ]
+    assert ["Rows Removed by Filter: 1" in plan for plan in plans] == [True, False]
 
 
 # What others see is the same whether or not the hidden documents exist.
@@ -447,15 +502,20 @@ def answers(database: Database, login: str) -> list[Any]:
 def test_no_answer_count_score_or_error_depends_on_what_is_hidden(
     world: World, postgres: str, template: str, shown: list[list[str]], in_part: list[list[str]], shut: list[list[str]]
 ) -> None:
-    kinds = {"metadata": {"fields": {"kind": {}}}}
-    rules = {"document_readers": [{"path": "board/**", "readers": ["sec_board"]}]}
-    secret = {"metadata": {"fields": {"secrecy": {"type": "integer"}}}, "readers": ["sec_board"]}
+    kinds: dict[str, Any] = {"metadata": {"fields": {"kind": {}}}}
+    rules: dict[str, Any] = {"document_readers": [{"path": "board/**", "readers": ["sec_board"]}]}
+    secret: dict[str, Any] = {"metadata": {"fields": {"secrecy": {"type": "integer"}}}, "readers": ["sec_board"]}
     told = []
     for with_hidden in (False, True):
         with new_database(postgres, template) as database:
             open_ones = [Document(f"{n}.md", texts, {"kind": "ab"[n % 2]}) for n, texts in enumerate(shown)]
             if with_hidden:
-                load(database, "shut", [Document(f"{n}.md", texts, {"secrecy": n}) for n, texts in enumerate(shut)], **secret)
+                load(
+                    database,
+                    "shut",
+                    [Document(f"{n}.md", texts, {"secrecy": n}) for n, texts in enumerate(shut)],
+                    **secret,
+                )
                 open_ones[:0] = [Document(f"board/{n}.md", texts, {"kind": "a"}) for n, texts in enumerate(in_part)]
             load(database, "mixed", open_ones, **kinds, **rules)
             told.append(answers(database, "sec_any"))

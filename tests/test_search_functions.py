@@ -94,11 +94,14 @@ def test_semantic_equals_an_exact_search_in_numpy(small: Database, space: str, w
         for k in (1, 7, 1000):
             found = ask(
                 small,
-                "SELECT text, score, semantic_score, semantic_rank, rank, lexical_score FROM search.semantic(%s, %s, %s, %s)",
+                "SELECT text, score, semantic_score, semantic_rank, rank, lexical_score FROM "
+                "search.semantic(%s, %s, %s, %s)",
                 [space, literal(question), k, json.dumps(where)],
             )
             assert len(found) == min(k, len(matching))
-            assert [row[1] for row in found] == pytest.approx(list(1 - best[: len(found)]), abs=2e-3 if space == "half" else 1e-5)
+            assert [row[1] for row in found] == pytest.approx(
+                list(1 - best[: len(found)]), abs=2e-3 if space == "half" else 1e-5
+            )
             assert [row[4] for row in found] == list(range(1, len(found) + 1))
             assert all(row[1] == row[2] and row[3] == row[4] and row[5] is None for row in found)
             assert len({row[0] for row in found}) == len(found)
@@ -106,7 +109,7 @@ def test_semantic_equals_an_exact_search_in_numpy(small: Database, space: str, w
 
 def test_a_text_in_several_places_is_one_row_that_says_how_many(small: Database) -> None:
     where = json.dumps({"n": {"gte": 10}})
-    for query, copies in (("'{}'", 10), ("%(where)s", 9), ("'{\"collection\": \"papers\"}'", 5)):
+    for query, copies in (("'{}'", 10), ("%(where)s", 9), ('\'{"collection": "papers"}\'', 5)):
         (row,) = ask(
             small,
             f"SELECT collection, uri, ordinal, copies FROM search.semantic('small', %(q)s, 1, {query})",
@@ -122,7 +125,8 @@ def test_neighbours_come_along_in_order_and_only_those_that_are_there(small: Dat
     for reach in (0, 1, 2, 10):
         for uri, ordinal, text, before, after in ask(
             small,
-            "SELECT uri, ordinal, text, text_before, text_after FROM search.hybrid('small', %s, 'gate tide', 30, neighbours => %s)",
+            "SELECT uri, ordinal, text, text_before, text_after FROM search.hybrid('small', %s, 'gate tide', "
+            "30, neighbours => %s)",
             [vector("tide"), reach],
         ):
             whole = texts[uri]
@@ -135,7 +139,8 @@ def bm25(database: Database, words: str) -> dict[str, float]:
     """Compute BM25 of each published text that holds one of the words, from what is stored and nothing else."""
     with owner(database) as session:
         rows = session.connection.execute(
-            "SELECT t.text, t.text_id, u.lexeme, cardinality(u.positions) FROM texts AS t CROSS JOIN LATERAL unnest(t.lexemes) AS u"
+            "SELECT t.text, t.text_id, u.lexeme, cardinality(u.positions) FROM texts AS t CROSS JOIN LATERAL "
+            "unnest(t.lexemes) AS u"
         ).fetchall()
         copies = dict(
             session.connection.execute(
@@ -159,7 +164,10 @@ def bm25(database: Database, words: str) -> dict[str, float]:
         }
         # In how many chunks: of a prefix, the sum over the terms that begin with it.
         spread = sum(
-            copies[n] for n, found in holds.items() for lexeme in found if lexeme == term or (prefix and lexeme.startswith(term))
+            copies[n]
+            for n, found in holds.items()
+            for lexeme in found
+            if lexeme == term or (prefix and lexeme.startswith(term))
         )
         idf = weight * math.log(1 + (max(total, spread) - spread + 0.5) / (spread + 0.5))
         for number, often in hits.items():
@@ -169,10 +177,16 @@ def bm25(database: Database, words: str) -> dict[str, float]:
     return scores
 
 
-@pytest.mark.parametrize("words", ["gate", "gate tide sluice", "水門", "点検 gate", "v1.2 pump", "O'Hara", "tides gates"])
+@pytest.mark.parametrize(
+    "words", ["gate", "gate tide sluice", "水門", "点検 gate", "v1.2 pump", "O'Hara", "tides gates"]
+)
 def test_lexical_is_bm25_of_the_stored_terms_and_gives_only_what_holds_a_word(small: Database, words: str) -> None:
     wanted = bm25(small, words)
-    found = ask(small, "SELECT text, score, lexical_score, lexical_rank, semantic_score FROM search.lexical('small', %s, 1000)", [words])
+    found = ask(
+        small,
+        "SELECT text, score, lexical_score, lexical_rank, semantic_score FROM search.lexical('small', %s, 1000)",
+        [words],
+    )
     assert dict(row[:2] for row in found) == pytest.approx(wanted, abs=1e-6)
     assert [row[1] for row in found] == sorted((row[1] for row in found), reverse=True)
     assert all(row[1] == row[2] and row[4] is None for row in found)
@@ -180,9 +194,15 @@ def test_lexical_is_bm25_of_the_stored_terms_and_gives_only_what_holds_a_word(sm
 
 
 def test_hybrid_adds_the_share_of_the_highest_bm25_to_the_cosine(small: Database) -> None:
-    highest = ask(small, "SELECT (search.explain('small', %s, 'gate tide') #>> '{lexical,highest}')::float8", [vector("door")])[0][0]
+    highest = ask(
+        small, "SELECT (search.explain('small', %s, 'gate tide') #>> '{lexical,highest}')::float8", [vector("door")]
+    )[0][0]
     wanted = bm25(small, "gate tide")
-    rows = ask(small, "SELECT text, score, semantic_score, lexical_score FROM search.hybrid('small', %s, 'gate tide', 1000)", [vector("door")])
+    rows = ask(
+        small,
+        "SELECT text, score, semantic_score, lexical_score FROM search.hybrid('small', %s, 'gate tide', 1000)",
+        [vector("door")],
+    )
     assert len(rows) > 50
     for text, score, semantic, lexical in rows:
         assert lexical == pytest.approx(wanted.get(text, 0), abs=1e-6)
@@ -225,7 +245,9 @@ def test_what_cannot_be_searched_is_refused_in_a_sentence(small: Database, call:
 
 def test_half_of_a_hybrid_question_is_a_question(small: Database) -> None:
     shown = "SELECT text, score FROM search."
-    assert ask(small, shown + "hybrid('small', %s, null, 5)", [vector("tide")]) == ask(small, shown + "semantic('small', %s, 5)", [vector("tide")])
+    assert ask(small, shown + "hybrid('small', %s, null, 5)", [vector("tide")]) == ask(
+        small, shown + "semantic('small', %s, 5)", [vector("tide")]
+    )
     assert ask(small, shown + "hybrid('small', null, 'tide', 5)") == ask(small, shown + "lexical('small', 'tide', 5)")
 
 
@@ -266,23 +288,43 @@ class Large:
 
 FILL = (
     "INSERT INTO publishes (collection_id, number, run_id) SELECT collection_id, 2, 'filled' FROM collections",
-    "INSERT INTO documents (collection_id, uri, stamp, settled, size, content_hash, format) SELECT 1 + i % 3, 'f/' || i, '', true, 1, "
-    "sha256(i::text::bytea), 'md' FROM generate_series(0, 1999) AS i",
-    "INSERT INTO elements (content_hash, format, recipe_id, text, elements, pages, properties, counters, language) SELECT content_hash, "
-    "'md', 1, '', '[]', 0, '{}', '{}', 'en' FROM documents WHERE uri LIKE 'f/%' ORDER BY document_id",
+    (
+        "INSERT INTO documents (collection_id, uri, stamp, settled, size, content_hash, format) SELECT 1 + "
+        "i % 3, 'f/' || i, '', true, 1, "
+        "sha256(i::text::bytea), 'md' FROM generate_series(0, 1999) AS i"
+    ),
+    (
+        "INSERT INTO elements (content_hash, format, recipe_id, text, elements, pages, properties, "
+        "counters, language) SELECT content_hash, "
+        "'md', 1, '', '[]', 0, '{}', '{}', 'en' FROM documents WHERE uri LIKE 'f/%' ORDER BY document_id"
+    ),
     "INSERT INTO chunk_sets (elements_id, recipe_id) SELECT elements_id, 2 FROM elements ORDER BY elements_id",
-    "INSERT INTO heads SELECT d.document_id, d.collection_id, c.name, s.chunk_set_id, d.uri, null, 'Title', jsonb_build_object("
-    "'side', CASE WHEN n.i < 250 THEN 'near' ELSE 'far' END, 'half', n.i % 2, 'tenth', n.i % 10, 'hundredth', n.i % 100, "
-    "'thousandth', n.i % 1000), p.publish_id, a.audience_id FROM documents AS d INNER JOIN collections AS c USING (collection_id) "
-    "INNER JOIN elements AS e USING (content_hash) INNER JOIN chunk_sets AS s USING (elements_id) INNER JOIN publishes AS p ON "
-    "p.collection_id = c.collection_id AND p.number = 2 INNER JOIN audiences AS a ON a.collection_id = c.collection_id CROSS JOIN "
-    "LATERAL (SELECT substr(d.uri, 3)::int AS i) AS n",
-    "INSERT INTO texts (text_id, hash, text, tokens, lexemes, terms, lexer) OVERRIDING SYSTEM VALUE SELECT i + 1, "
-    "sha256(('t' || i)::bytea), 'text ' || i, 1, ('gate ' || CASE WHEN i % 5000 = 7 THEN 'rare' ELSE 'w' || i % 40 END)::tsvector, 2, "
-    "lexer_version() FROM generate_series(0, 20399) AS i",
-    "INSERT INTO chunks (chunk_set_id, ordinal, text_id, body_start, span, pages, heading_path) SELECT s.chunk_set_id, m, 1 + 10 * "
-    "(s.nth - 1) + m, 0, '[0,1)', '{}', '{}' FROM (SELECT chunk_set_id, row_number() OVER (ORDER BY chunk_set_id) AS nth FROM "
-    "chunk_sets) AS s CROSS JOIN generate_series(0, 9) AS m",
+    (
+        "INSERT INTO heads SELECT d.document_id, d.collection_id, c.name, s.chunk_set_id, d.uri, null, "
+        "'Title', jsonb_build_object("
+        "'side', CASE WHEN n.i < 250 THEN 'near' ELSE 'far' END, 'half', n.i % 2, 'tenth', n.i % 10, 'hundredth', "
+        "n.i % 100, "
+        "'thousandth', n.i % 1000), p.publish_id, a.audience_id FROM documents AS d INNER JOIN collections AS c "
+        "USING (collection_id) "
+        "INNER JOIN elements AS e USING (content_hash) INNER JOIN chunk_sets AS s USING (elements_id) INNER JOIN "
+        "publishes AS p ON "
+        "p.collection_id = c.collection_id AND p.number = 2 INNER JOIN audiences AS a ON a.collection_id = "
+        "c.collection_id CROSS JOIN "
+        "LATERAL (SELECT substr(d.uri, 3)::int AS i) AS n"
+    ),
+    (
+        "INSERT INTO texts (text_id, hash, text, tokens, lexemes, terms, lexer) OVERRIDING SYSTEM VALUE SELECT i + 1, "
+        "sha256(('t' || i)::bytea), 'text ' || i, 1, ('gate ' || CASE WHEN i % 5000 = 7 THEN 'rare' ELSE 'w' || i "
+        "% 40 END)::tsvector, 2, "
+        "lexer_version() FROM generate_series(0, 20399) AS i"
+    ),
+    (
+        "INSERT INTO chunks (chunk_set_id, ordinal, text_id, body_start, span, pages, heading_path) SELECT "
+        "s.chunk_set_id, m, 1 + 10 * "
+        "(s.nth - 1) + m, 0, '[0,1)', '{}', '{}' FROM (SELECT chunk_set_id, row_number() OVER (ORDER BY "
+        "chunk_set_id) AS nth FROM "
+        "chunk_sets) AS s CROSS JOIN generate_series(0, 9) AS m"
+    ),
 )
 
 
@@ -290,7 +332,10 @@ FILL = (
 def large(postgres: str, template: str) -> Iterator[tuple[Database, Large]]:
     """Fill the tables in bulk; the third collection is for one role alone, 400 vectors for nobody."""
     made = Large()
-    fields = {name: {"type": "string" if name == "side" else "integer"} for name in ("side", "half", "tenth", "hundredth", "thousandth")}
+    fields = {
+        name: {"type": "string" if name == "side" else "integer"}
+        for name in ("side", "half", "tenth", "hundredth", "thousandth")
+    }
     with new_database(postgres, template) as database:
         with psycopg.connect(postgres, autocommit=True) as connection:
             if connection.execute("SELECT FROM pg_roles WHERE rolname = 'sec_large'").fetchone() is None:
@@ -301,7 +346,10 @@ def large(postgres: str, template: str) -> Iterator[tuple[Database, Large]]:
         with owner(database) as session:
             for statement in FILL:
                 session.connection.execute(statement.encode())
-            with session.connection.cursor() as cursor, cursor.copy("COPY vectors_small (text_id, embedding) FROM STDIN") as copy:
+            with (
+                session.connection.cursor() as cursor,
+                cursor.copy("COPY vectors_small (text_id, embedding) FROM STDIN") as copy,
+            ):
                 for number, numbers in enumerate([*made.vectors, *made.unseen]):
                     copy.write_row((number + 1, literal(numbers)))
             session.connection.execute("SELECT recount_terms(collection_id) FROM collections")
@@ -325,13 +373,16 @@ def test_k_rows_come_back_when_k_match_and_they_are_the_nearest(
     matching = made.fits(where) if role == "everything" else made.fits(where) & (made.documents % 3 != 2)
     recalls = []
     with database.connect(role=None) as session:
-        session.connection.execute(SQL("SET ROLE {}").format(SQL("sec_large" if role == "everything" else "suimon_reader")))
+        session.connection.execute(
+            SQL("SET ROLE {}").format(SQL("sec_large" if role == "everything" else "suimon_reader"))
+        )
         for question in (made.near, made.crowded, *made.questions[:2]):
             near = distances(made.vectors, question)
             for k in (10, 60):
                 best = np.flatnonzero(matching)[np.argsort(near[matching])][:k]
                 found = session.connection.execute(
-                    "SELECT text_id - 1, score FROM search.semantic('small', %s::public.vector, %s, %s)", [literal(question), k, json.dumps(where)]
+                    "SELECT text_id - 1, score FROM search.semantic('small', %s::public.vector, %s, %s)",
+                    [literal(question), k, json.dumps(where)],
                 ).fetchall()
                 assert len(found) == len(best)
                 assert all(matching[text] for text, _ in found)
@@ -339,7 +390,8 @@ def test_k_rows_come_back_when_k_match_and_they_are_the_nearest(
                 assert [score for _, score in found] == sorted((score for _, score in found), reverse=True)
                 recalls.append(len({text for text, _ in found} & set(best)) / len(best) if len(best) else 1.0)
                 mixed = session.connection.execute(
-                    "SELECT count(*) FROM search.hybrid('small', %s::public.vector, 'gate rare', %s, %s)", [literal(question), k, json.dumps(where)]
+                    "SELECT count(*) FROM search.hybrid('small', %s::public.vector, 'gate rare', %s, %s)",
+                    [literal(question), k, json.dumps(where)],
                 ).fetchone()
                 assert mixed == (len(best),)
     assert np.mean(recalls) >= 0.95
@@ -349,7 +401,9 @@ def test_lexical_gives_k_rows_under_a_filter_though_the_rare_words_are_elsewhere
     database, made = large
     for where in FILTERS:
         matching = made.fits(where) & (made.documents % 3 != 2)
-        found = ask(database, "SELECT text_id - 1 FROM search.lexical('small', 'gate rare', 50, %s)", [json.dumps(where)])
+        found = ask(
+            database, "SELECT text_id - 1 FROM search.lexical('small', 'gate rare', 50, %s)", [json.dumps(where)]
+        )
         assert len(found) == min(50, matching.sum())
         assert all(matching[text] for (text,) in found)
 
@@ -362,7 +416,9 @@ def explained(session: Session, query: str, question: Array) -> str:
 
 @pytest.mark.parametrize("view", ["chunks", "chunks_small"])
 @pytest.mark.parametrize("where", ["", "WHERE collection = 'c0' "])
-def test_plain_sql_in_order_of_distance_is_served_by_the_index(large: tuple[Database, Large], view: str, where: str) -> None:
+def test_plain_sql_in_order_of_distance_is_served_by_the_index(
+    large: tuple[Database, Large], view: str, where: str
+) -> None:
     database, made = large
     query = f"SELECT uri, text FROM search.{view} {where}ORDER BY embedding <=> %s::public.vector LIMIT 10"
     with database.connect("reader") as session:
@@ -371,7 +427,9 @@ def test_plain_sql_in_order_of_distance_is_served_by_the_index(large: tuple[Data
         assert not re.search("Seq Scan on (vectors_small|chunks|texts)", plan), plan
 
 
-def test_plain_sql_gives_fewer_rows_than_there_are_where_what_is_nearer_is_not_shown(large: tuple[Database, Large]) -> None:
+def test_plain_sql_gives_fewer_rows_than_there_are_where_what_is_nearer_is_not_shown(
+    large: tuple[Database, Large],
+) -> None:
     """What docs/sql.md and docs/security.md say of plain SQL, and what helps."""
     database, made = large
     query = "SELECT count(*) FROM (SELECT FROM search.chunks ORDER BY embedding <=> %s::public.vector LIMIT 10) AS c"
@@ -384,7 +442,14 @@ def test_plain_sql_gives_fewer_rows_than_there_are_where_what_is_nearer_is_not_s
 
 def test_the_settings_of_the_caller_are_as_before(large: tuple[Database, Large]) -> None:
     database, made = large
-    names = ("hnsw.ef_search", "hnsw.iterative_scan", "hnsw.max_scan_tuples", "search_path", "jit", "standard_conforming_strings")
+    names = (
+        "hnsw.ef_search",
+        "hnsw.iterative_scan",
+        "hnsw.max_scan_tuples",
+        "search_path",
+        "jit",
+        "standard_conforming_strings",
+    )
     query = "SELECT count(*) FROM search.hybrid('small', %s::public.vector, 'gate', 10, %s)"
 
     def look() -> list[Any]:
@@ -446,16 +511,20 @@ def test_one_statement_sees_one_publish(large: tuple[Database, Large]) -> None:
     database, made = large
     volatility = ask(
         database,
-        "SELECT proname::text, provolatile::text FROM pg_proc WHERE pronamespace = 'search'::regnamespace AND proretset",
+        "SELECT proname::text, provolatile::text FROM pg_proc WHERE pronamespace = 'search'::regnamespace AND "
+        "proretset",
         role=None,
     )
     assert set(volatility) == {("semantic", "s"), ("lexical", "s"), ("hybrid", "s")}
     title = "SELECT DISTINCT title FROM search.semantic('small', %s::public.vector, 3, '{\"hundredth\": 7}')"
-    statement = f"SELECT (SELECT array_agg(a) FROM ({title}) AS a (a)), pg_sleep(0.6)::text, (SELECT array_agg(b) FROM ({title}) AS b (b))"
+    statement = f"SELECT ARRAY({title}), pg_sleep(0.6)::text, ARRAY({title})"
     with database.connect("reader") as session, database.connect(role=None) as other:
+
         def publish() -> None:
             other.connection.execute("SELECT pg_sleep(0.2)")
-            other.connection.execute("UPDATE corpus.heads SET title = 'Later' WHERE (metadata ->> 'hundredth')::int = 7")
+            other.connection.execute(
+                "UPDATE corpus.heads SET title = 'Later' WHERE (metadata ->> 'hundredth')::int = 7"
+            )
 
         thread = threading.Thread(target=publish)
         thread.start()
@@ -468,16 +537,36 @@ def test_one_statement_sees_one_publish(large: tuple[Database, Large]) -> None:
 
 # Scenarios 15 and 16 of the scorecard, through the functions.
 
-HOSTILE = ("t0' OR '1'='1", 't" || true || "', "'; DROP TABLE corpus.heads; --", "\\' OR 1=1 --", "%", "$v0", '") ? (@ != null', "{}")
+HOSTILE = (
+    "t0' OR '1'='1",
+    't" || true || "',
+    "'; DROP TABLE corpus.heads; --",
+    "\\' OR 1=1 --",
+    "%",
+    "$v0",
+    '") ? (@ != null',
+    "{}",
+)
 
 
 def test_hostile_values_are_values_and_hostile_words_are_words(postgres: str, template: str) -> None:
     with new_database(postgres, template) as database:
-        documents = [Document(f"{value}/{n}.md", [f"{value} the gate {n}"], {"team": value}) for n, value in enumerate(HOSTILE)]
+        documents = [
+            Document(f"{value}/{n}.md", [f"{value} the gate {n}"], {"team": value}) for n, value in enumerate(HOSTILE)
+        ]
         load(database, "notes", documents, metadata={"fields": {"team": {}}})
         for n, value in enumerate(HOSTILE):
-            for where in ({"team": value}, {"uri": {"prefix": f"{value}/"}}, {"or": [{"team": {"in": [value]}}]}, {"uri": f"{value}/{n}.md"}):
-                for call in ("semantic('small', %(q)s, 10, %(f)s)", "lexical('small', 'gate', 10, %(f)s)", "hybrid('small', %(q)s, %(w)s, 10, %(f)s)"):
+            for where in (
+                {"team": value},
+                {"uri": {"prefix": f"{value}/"}},
+                {"or": [{"team": {"in": [value]}}]},
+                {"uri": f"{value}/{n}.md"},
+            ):
+                for call in (
+                    "semantic('small', %(q)s, 10, %(f)s)",
+                    "lexical('small', 'gate', 10, %(f)s)",
+                    "hybrid('small', %(q)s, %(w)s, 10, %(f)s)",
+                ):
                     params = {"q": vector(value), "f": json.dumps(where), "w": value}
                     found = ask(database, f"SELECT uri FROM search.{call}", params)
                     assert found == [(f"{value}/{n}.md",)], (value, where, call)
@@ -490,7 +579,12 @@ def test_a_filter_of_two_percent_over_3072_dimensions_gives_ten_rows(postgres: s
     drawn = np.random.default_rng(3)
     with new_database(postgres, template) as database:
         documents = [
-            Document(f"{n}.md", [f"text {n} {m}" for m in range(12)], {"team": f"team{n}"}, vectors=[literal(v) for v in drawn.normal(size=(12, 3072))])
+            Document(
+                f"{n}.md",
+                [f"text {n} {m}" for m in range(12)],
+                {"team": f"team{n}"},
+                vectors=[literal(v) for v in drawn.normal(size=(12, 3072))],
+            )
             for n in range(50)
         ]
         load(database, "notes", documents, dimensions=3072, storage="halfvec", metadata={"fields": {"team": {}}})

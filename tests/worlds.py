@@ -59,7 +59,7 @@ class World:
 
     def connect(self, login: str | None = None) -> psycopg.Connection[Any]:
         """Connect as a login, or as the superuser."""
-        user = {} if login is None else {"user": login}
+        user: dict[str, Any] = {} if login is None else {"user": login}
         return psycopg.connect(self.database.dsn, autocommit=True, **user)
 
     def rows(self, login: str | None, query: str, params: Any = None, *, role: str | None = None) -> list[Row]:
@@ -125,7 +125,7 @@ def make_logins(world: World, memberships: Mapping[str, tuple[str, ...]], option
     with world.connect() as connection:
         for role, groups in memberships.items():
             if connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchone() is None:
-                made = SQL("CREATE ROLE {} " + options.get(role, "")).format(Identifier(role))  # type: ignore[arg-type]
+                made = SQL("CREATE ROLE {} " + options.get(role, "")).format(Identifier(role))
                 connection.execute(made)
             for group in groups:
                 connection.execute(SQL("GRANT {} TO {}").format(Identifier(group), Identifier(role)))
@@ -215,7 +215,8 @@ def make_space(session: Session, name: str, dimensions: int, storage: str) -> No
         "'', '{}') ON CONFLICT DO NOTHING"
     )
     made = session.connection.execute(
-        "INSERT INTO spaces (name, model, query_model, served_model, dimensions, storage, passage_prefix, query_prefix, "
+        "INSERT INTO spaces (name, model, query_model, served_model, dimensions, storage, passage_prefix, "
+        "query_prefix, "
         "normalised, token_limit, tokenizer, max_inputs, live, ready) SELECT %s, 'm', 'asking', 'm', %s, %s, '', '', "
         "true, 512, 'estimate', 64, NOT EXISTS (SELECT FROM spaces WHERE live), true ON CONFLICT DO NOTHING "
         "RETURNING space_id", [name, dimensions, storage],

@@ -11,8 +11,8 @@ from itertools import islice
 
 import click
 
-from assets.vectors.spaces import check_declared, read_spaces
 from assets.readers import read_rules
+from assets.vectors.spaces import check_declared, read_spaces
 from assets.workbench import Workbench
 from pipelines.cli.output import console, emit_json
 from pipelines.cli.setup import check_declaration

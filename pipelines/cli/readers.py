@@ -54,8 +54,8 @@ def readers(collection: str | None, apply_now: bool, as_json: bool) -> int:  # n
     for shown in found:
         if shown.declared and not shown.in_force:
             console.print(
-                f"{shown.collection}: collections.yaml declares other rules; `suimon readers {shown.collection} --apply` "
-                "or a refresh brings them into force."
+                f"{shown.collection}: collections.yaml declares other rules; `suimon readers {shown.collection} "
+                "--apply` or a refresh brings them into force."
             )
     return 0
 

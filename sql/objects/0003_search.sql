@@ -1,9 +1,9 @@
 -- Purpose: the public face that does not depend on a space. Owned by the view role, so that what a
 -- reader may see is decided there and base tables stay out of reach.
 
--- What is not a head's own is shown through CASE, which asks again what joins it to the head. A condition of the caller on
--- such a column, whatever it costs and wherever the planner puts it, then meets what belongs to a head that the policy on
--- heads let through, or null (docs/security.md). The planner cannot take CASE apart.
+-- What is not a head's own is shown through CASE, which asks again what joins it to the head. A condition of the caller
+-- on such a column, whatever it costs and wherever the planner puts it, then meets what belongs to a head that the
+-- policy on heads let through, or null (docs/security.md). The planner cannot take CASE apart.
 DROP VIEW IF EXISTS {search}.documents;
 CREATE VIEW {search}.documents AS
 SELECT
@@ -66,8 +66,9 @@ INNER JOIN (
     GROUP BY a.collection_id
     HAVING bool_or(a.audience_id = ANY(visible_audiences()))
 ) AS s ON c.collection_id = s.collection_id;
-COMMENT ON VIEW {search}.publishes IS 'Every publish of the collections of which the caller may read something: its number in its collection, when, by which run,
-and, for who may read all of the collection, what it moved.';
+COMMENT ON VIEW {search}.publishes IS
+'Every publish of the collections of which the caller may read something: its number in its collection, when, by which
+run, and, for who may read all of the collection, what it moved.';
 
 ALTER VIEW {search}.documents OWNER TO {view};
 ALTER VIEW {search}.spaces OWNER TO {view};

@@ -1,5 +1,5 @@
--- Purpose: document frequencies and lengths, which belong to what is published: they follow the heads in the transaction
--- that moves these. By audience, so that scores tell nothing of documents that a caller may not see.
+-- Purpose: document frequencies and lengths, which belong to what is published: they follow the heads in the
+-- transaction that moves these. By audience, so that scores tell nothing of documents that a caller may not see.
 
 -- Add a difference: how many more chunks of an audience hold a text than before. A text that stays costs nothing.
 CREATE OR REPLACE FUNCTION add_terms(audience_ids integer[], text_ids bigint[], differences integer[]) RETURNS void
@@ -104,9 +104,9 @@ BEGIN
 END
 $$;
 
--- Take the chunks of documents out of the counts, before their heads go. Where an earlier count was left out, as after a
--- rollback that was cut off, the collection is counted from nothing first: what is counted may hold words that no head
--- shows any more.
+-- Take the chunks of documents out of the counts, before their heads go. Where an earlier count was left out, as after
+-- a rollback that was cut off, the collection is counted from nothing first: what is counted may hold words that no
+-- head shows any more.
 CREATE OR REPLACE FUNCTION forget_terms(document_ids bigint[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = {corpus}, pg_temp
@@ -138,8 +138,10 @@ END
 $$;
 
 REVOKE ALL ON FUNCTION
-add_terms(integer[], bigint[], integer[]), recount_terms(integer), count_terms_of(bigint, integer), forget_terms(bigint[])
+add_terms(integer[], bigint[], integer[]), recount_terms(integer), count_terms_of(bigint, integer),
+forget_terms(bigint[])
 FROM public;
 GRANT EXECUTE ON FUNCTION
-add_terms(integer[], bigint[], integer[]), recount_terms(integer), count_terms_of(bigint, integer), forget_terms(bigint[])
+add_terms(integer[], bigint[], integer[]), recount_terms(integer), count_terms_of(bigint, integer),
+forget_terms(bigint[])
 TO {pipeline};

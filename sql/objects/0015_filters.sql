@@ -7,6 +7,7 @@
 --   {{"or": [{{"uri": {{"prefix": "minutes/"}}}}, {{"not": {{"kind": "draft"}}}}]}}
 
 DROP TYPE IF EXISTS head_filter CASCADE;
+-- noqa: disable=LT01
 CREATE TYPE head_filter AS (
     collections text[],
     uri_prefix text,
@@ -15,9 +16,10 @@ CREATE TYPE head_filter AS (
     variables jsonb,
     of_rows text[]
 );
+-- noqa: enable=LT01
 COMMENT ON TYPE head_filter IS
-'A filter, ready to be bound: what indexes can find, and for all the rest a jsonpath over the metadata with its variables;
-of_rows names the variables that each row has to give.';
+'A filter, ready to be bound: what indexes can find, and for all the rest a jsonpath over the metadata with its
+variables; of_rows names the variables that each row has to give.';
 
 -- What a field of a filter is: its type, and how a jsonpath gets at it. Null where nobody knows the field.
 CREATE OR REPLACE FUNCTION filter_field(written text, types jsonb) RETURNS text[]
@@ -36,8 +38,8 @@ SELECT CASE
 END
 $$;
 
--- A time as it is stored: in UTC where it has a zone, with a fraction of a second where it has one. Text then compares as
--- the time itself; one without a zone counts as UTC.
+-- A time as it is stored: in UTC where it has a zone, with a fraction of a second where it has one. Text then compares
+-- as the time itself; one without a zone counts as UTC.
 CREATE OR REPLACE FUNCTION datetime_text(written text) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
@@ -57,8 +59,8 @@ CREATE OR REPLACE FUNCTION moment_text(moment timestamptz) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$ SELECT to_char(moment AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') $$;
 
--- A value of a filter in the form in which the field is stored, so that text compares as the thing itself. Only ISO 8601
--- is read as a date, so that no setting of the session decides what it means.
+-- A value of a filter in the form in which the field is stored, so that text compares as the thing itself. Only ISO
+-- 8601 is read as a date, so that no setting of the session decides what it means.
 CREATE OR REPLACE FUNCTION filter_value(field text, type text, value jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 AS $$

@@ -1,5 +1,5 @@
--- Purpose: who, beside its owner and superusers, may create in the schema that holds pgvector, and so put a function or an
--- operator before one of the server's own for whoever has that schema on the search path.
+-- Purpose: who, beside its owner and superusers, may create in the schema that holds pgvector, and so put a function or
+-- an operator before one of the server's own for whoever has that schema on the search path.
 -- Parameters: none. Index: none.
 SELECT coalesce(r.rolname, 'PUBLIC') AS role
 FROM pg_extension AS e

@@ -1,5 +1,5 @@
--- Purpose: the rules of who may read what that are in force, in the order in which they are asked, with how many published
--- documents each decides for and which of its roles the server does not have.
+-- Purpose: the rules of who may read what that are in force, in the order in which they are asked, with how many
+-- published documents each decides for and which of its roles the server does not have.
 -- Parameters: collection (null for all). Index: collections (name), heads_by_audience.
 SELECT
     c.name AS collection,
@@ -7,11 +7,10 @@ SELECT
     a.contains,
     a.readers,
     ARRAY(
-        SELECT r.name FROM unnest(a.readers) WITH ORDINALITY AS r (name, nth)
-        WHERE NOT EXISTS (
-            SELECT 1 FROM pg_roles AS known
-            WHERE known.rolname = r.name
-        )
+        SELECT r.name
+        FROM unnest(a.readers) WITH ORDINALITY AS r (name, nth)
+        LEFT JOIN pg_roles AS known ON r.name = known.rolname
+        WHERE known.oid IS null
         ORDER BY r.nth
     ) AS missing,
     (
