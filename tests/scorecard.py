@@ -29,8 +29,11 @@ REPORT_VARIABLE = "SUIMON_SCORECARD"
 """Names the file that the measurements are written to; without it they are only asserted."""
 
 LEDGER = frozenset(
-    ("refreshes", "leases", "costs", "gate_verdicts", "verifications", "confirmations", "rate_limits", "rate_usage")
-)
+    (
+        "refreshes", "leases", "costs", "gate_verdicts", "verifications", "confirmations", "rate_limits", "rate_usage",
+        "index_health", "retrieval_quality",
+    )
+)  # fmt: skip
 """Tables that say what was done; counted apart from what a refresh makes."""
 
 WHOLE_TABLE = """

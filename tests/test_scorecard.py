@@ -180,7 +180,8 @@ def test_02_one_edited_word_in_a_long_document_embeds_one_text(make_scene: MakeS
     seen = watch.seen
     assert (len(seen.embedded), seen.requests) == (1, 1)
     assert "barrage" in seen.embedded[0]
-    assert seen.rows == one_document_again(chunks=200, texts=1)
+    words = {"audience_sizes": Written(0, 1, 0), "term_counts": Written(1, 0, 0)}
+    assert seen.rows == one_document_again(chunks=200, texts=1) | words
     assert len(seen.published) == len(set(seen.states)) == 2
     assert published_chunks(scene.database, "text LIKE '%barrage%'") == 1
     seen.met()
@@ -215,7 +216,11 @@ def test_04_a_copied_file_embeds_nothing_and_both_are_found(make_scene: MakeScen
         refresh(scene.bench)
     seen = watch.seen
     assert (seen.embedded, seen.requests) == ([], 0)
+    counted = seen.rows.pop("term_counts")
+    assert counted.updated > 0
+    assert (counted.inserted, counted.deleted) == (0, 0)
     assert seen.rows == {
+        "audience_sizes": Written(0, 1, 0),
         "collections": Written(0, 1, 0),
         "documents": Written(1, 0, 0),
         "heads": Written(1, 0, 0),
@@ -224,7 +229,10 @@ def test_04_a_copied_file_embeds_nothing_and_both_are_found(make_scene: MakeScen
     }
     assert len(seen.published) == len(set(seen.states)) == 2
     words = next(text for text in scene.endpoint.texts_ever if "Section 7 of 1000" in text)
-    assert {row["uri"] for row in search(scene.bench, Asked(words, k=2))} == {"long.md", "copy.md"}
+    first, second = search(scene.bench, Asked(words, k=2))
+    assert (first["copies"], first["uri"], second["copies"]) == (2, "copy.md", 2)
+    by_name = search(scene.bench, Asked(words, k=1, filter={"uri": "long.md"}))
+    assert [(row["copies"], row["text"]) for row in by_name] == [(1, first["text"])]
     seen.met()
 
 
@@ -236,7 +244,11 @@ def test_05_a_deleted_file_takes_its_rows_and_no_others(make_scene: MakeScene, c
         refresh(scene.bench)
     seen = watch.seen
     assert (seen.embedded, seen.requests) == ([], 0)
+    counted = seen.rows.pop("term_counts")
+    assert counted.updated > 0
+    assert counted.inserted == 0
     assert seen.rows == {
+        "audience_sizes": Written(0, 1, 0),
         "collections": Written(0, 1, 0),
         "documents": Written(0, 1, 0),
         "heads": Written(0, 0, 1),
