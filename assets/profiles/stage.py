@@ -20,7 +20,7 @@ from assets.profiles.recipe import profile_recipe
 from assets.profiles.schema import filter_types
 from assets.profiles.settings import Profiles
 from assets.profiles.spending import Wallet
-from assets.refresh import Refresh, StageReport
+from assets.refresh import Refresh, StageReport, cutting_of
 from assets.vectors.spending import Spent
 from assets.workbench import Workbench
 from resources.postgres import Session
@@ -48,7 +48,8 @@ def open_profiling(bench: Workbench, name: str, run_id: str) -> Iterator[Refresh
             session.execute("refresh/declare_collection", {"name": name})
         number = session.record("profiles/read_collection", {"name": name})["collection_id"]
         lease = NoLease(bench.database, number, run_id, 0, 0)
-        yield Refresh(bench, session, lease, name, settings, number, 0, run_id, 0, 0, "", {})
+        cutting = cutting_of(bench, name, (), None)  # Nothing is cut here.
+        yield Refresh(bench, session, lease, name, settings, number, 0, run_id, 0, 0, cutting, "", {})
 
 
 def run(refresh: Refresh) -> StageReport:
