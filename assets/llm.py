@@ -33,6 +33,12 @@ class Llm(Settings):
         32_768, ge=1024, description="Most tokens that the model takes, prompt and answer together."
     )
     max_output_tokens: int = Field(1024, ge=64, description="Most tokens of one answer.")
+    bytes_per_token: float = Field(
+        3.0,
+        gt=0,
+        le=8,
+        description="About how many bytes of text a token is, rather too few; decides how much is sent at once.",
+    )
     concurrency: int = Field(4, ge=1, le=256, description="Requests under way at once.")
     deadline_seconds: float = Field(120, gt=0, description="Time for one answer, with all its retries.")
     requests_per_minute: int | None = Field(
@@ -84,6 +90,7 @@ LOCAL_LLM = {
     "model": local_llm.MODEL,
     "context_tokens": local_llm.CONTEXT_TOKENS,
     "max_output_tokens": 512,
+    "bytes_per_token": 2.0,
     "concurrency": 1,
     "deadline_seconds": 600,
 }

@@ -15,6 +15,7 @@ KEYS = {
     "retrieval_quality": ("search", "retrieval_quality"),
     "index_health": ("search", "index_health"),
     "answer_quality": ("search", "answer_quality"),
+    "profiles": ("corpus", "profiles"),
 }
 
 

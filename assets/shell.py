@@ -149,13 +149,14 @@ def build_asset(room: Room, naming: Naming) -> dg.AssetsDefinition:
         with _joined(context) as refresh:
             report = run_stage(refresh, room.stage, STAGES[room.stage])
             further = room.describe(refresh) if room.describe and report.changed else {}
-            context.log.info(f"{refresh.name}: {_sentence(report)}")  # noqa: G004  # Dagster shows what it is given.
+            context.log.info(f"{refresh.name}: {sentence(report)}")  # noqa: G004  # Dagster shows what it is given.
         return dg.MaterializeResult(metadata={**metadata.of_report(report), **further})
 
     return stage
 
 
-def _sentence(report: StageReport) -> str:
+def sentence(report: StageReport) -> str:
+    """Say what a stage did, for a run's log."""
     counts = ", ".join(f"{count} {name}" for name, count in report.counts.items() if count)
     return f"{counts or 'nothing to do'} ({report.seconds:.2f} s)"
 

@@ -122,6 +122,8 @@ class Declaration(Settings):
                     raise ValueError(
                         f"the budget of {name} is in money, but space {space_name} declares no price_per_million_tokens"
                     )
+            if collection.profiles and collection.profiles.budget.in_money and self.llm and not self.llm.has_prices:
+                raise ValueError(f"the profiles' budget of {name} is in money, but llm declares no prices")
         return self
 
     @property

@@ -15,6 +15,7 @@ from assets.chunks.asset import ROOM as CHUNKS
 from assets.documents.asset import ROOM as DOCUMENTS
 from assets.elements.asset import ROOM as ELEMENTS
 from assets.naming import Naming
+from assets.profiles.asset import build_profile_checks, build_profiles
 from assets.publication.asset import ROOM as PUBLICATION
 from assets.quality.asset import build_measures
 from assets.shell import build_asset, build_checks
@@ -22,6 +23,7 @@ from assets.vectors.asset import ROOM as VECTORS
 from assets.workbench import Workbench
 from pipelines.config import Config, load
 from pipelines.jobs import migrate_space_job, refresh_job, retry_job, sweep_job, verify_job
+from pipelines.profiling import profile_job, profiles_waiting_sensor
 from pipelines.schedules import build_schedule, build_upkeep
 from pipelines.sensors import source_changed_sensor
 from pipelines.workbench import make_workbench, read_environment_file
@@ -42,7 +44,7 @@ def build_defs(*, config: Config | None = None, resource_overrides: Mapping[str,
     config = config or load()
     declared = config.declaration.dagster
     naming = Naming(declared.key_prefix, declared.owners)
-    job = refresh_job()
+    job, profiling = refresh_job(naming), profile_job(naming)
     schedules = [
         build_schedule(name, settings, job)
         for name, settings in config.declaration.collections.items()
@@ -57,11 +59,16 @@ def build_defs(*, config: Config | None = None, resource_overrides: Mapping[str,
         about = "Removes what no head and no kept publish reaches."
         schedules.append(build_upkeep("sweep_database", upkeep.sweep, upkeep.timezone, sweep, about))
     return dg.Definitions(
-        assets=[*(build_asset(room, naming) for room in ROOMS), *build_measures(naming), *_answers(config, naming)],
-        asset_checks=[build_checks(room, naming) for room in ROOMS],
-        jobs=[job, retry_job(), verify, sweep, migrate_space_job()],
+        assets=[
+            *(build_asset(room, naming) for room in ROOMS),
+            build_profiles(naming),
+            *build_measures(naming),
+            *_answers(config, naming),
+        ],
+        asset_checks=[*(build_checks(room, naming) for room in ROOMS), build_profile_checks(naming)],
+        jobs=[job, retry_job(naming), profiling, verify, sweep, migrate_space_job()],
         schedules=schedules,
-        sensors=[source_changed_sensor(job)],
+        sensors=[source_changed_sensor(job), profiles_waiting_sensor(profiling)],
         resources={"workbench": make_workbench(config), **(resource_overrides or {})},
         executor=dg.in_process_executor,
     )

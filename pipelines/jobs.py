@@ -12,32 +12,42 @@ import dagster as dg
 from pydantic import Field
 
 from assets.answers.asset import GROUP
+from assets.naming import Naming
 from assets.shell import LogProgress, heed_tags, in_dagsters_terms
 from assets.workbench import Workbench, silent
 
 REFRESH, RETRY, VERIFY, SWEEP, MIGRATE_SPACE = "refresh", "retry", "verify", "sweep", "migrate_space"
 
 
-def _all_but_answers() -> dg.AssetSelection:
-    """Everything but what asks an LLM about questions: a refresh does not pay for that."""
-    return dg.AssetSelection.all() - dg.AssetSelection.groups(GROUP)
+def _text(naming: Naming) -> dg.AssetSelection:
+    """Everything but what asks an LLM: profiles follow in a run of their own, and answers are asked for by hand."""
+    asking = dg.AssetSelection.assets(naming.key("profiles")) | dg.AssetSelection.groups(GROUP)
+    return dg.AssetSelection.all() - asking
 
 
-def refresh_job() -> Any:
-    """Return the job that brings a collection up to date."""
+def refresh_job(naming: Naming) -> Any:
+    """Return the job that brings a collection up to date.
+
+    Args:
+        naming: of this deployment.
+    """
     return dg.define_asset_job(
         REFRESH,
-        selection=_all_but_answers(),
+        selection=_text(naming),
         description="Bring one collection up to date: scan, parse, cut, embed, audit and publish what changed.",
         executor_def=dg.in_process_executor,
     )
 
 
-def retry_job() -> Any:
-    """Return the job that tries again what is in quarantine."""
+def retry_job(naming: Naming) -> Any:
+    """Return the job that tries again what is in quarantine.
+
+    Args:
+        naming: of this deployment.
+    """
     return dg.define_asset_job(
         RETRY,
-        selection=_all_but_answers(),
+        selection=_text(naming),
         description="Refresh one collection, and try its quarantined documents and chunks again.",
         executor_def=dg.in_process_executor,
         tags={"suimon/retry": "true"},

@@ -10,6 +10,7 @@ from assets.documents.gathering import Gatherer
 from assets.documents.marks import read_marks
 from assets.documents.scan import Comparison, Known, examine
 from assets.elements.parsing import SUPPORTED
+from assets.profiles.foresight import foresee
 from assets.quality.asking import without_vector
 from assets.quality.golden import read_golden
 from assets.recipes import parse_recipe
@@ -43,6 +44,9 @@ class Plan:
         texts: to be embedded, estimated where the document is not parsed yet.
         tokens: of those, estimated likewise.
         spaces: by name of each kept space, the same for it alone, and what that costs where its price is declared.
+        profiles: documents that the LLM would be asked about.
+        profile_requests: of those, estimated from their size.
+        profile_tokens: of those, prompts and answers, estimated likewise.
         reasons: sentences.
     """
 
@@ -52,6 +56,9 @@ class Plan:
     texts: int = 0
     tokens: int = 0
     spaces: dict[str, dict[str, Any]] = field(default_factory=dict)
+    profiles: int = 0
+    profile_requests: int = 0
+    profile_tokens: int = 0
     reasons: list[str] = field(default_factory=list)
 
 
@@ -83,6 +90,8 @@ def make_plan(bench: Workbench, name: str) -> Plan:
             _add_recipe_change(bench, session, rows[0], name, kept, plan)
         _add_golden(bench, session, name, kept, plan)
         _price(bench, plan)
+        if bench.collection(name).profiles is not None:
+            _foresee_profiles(bench, session, name, plan.documents["new"] + plan.documents["changed"], plan)
     plan.reasons = [
         f"{count} {kind}" for kind, count in plan.documents.items() if count and kind != "unchanged"
     ] + plan.reasons
@@ -172,6 +181,17 @@ def _add_golden(bench: Workbench, session: Session, name: str, kept: list[KeptSp
         plan.texts, plan.tokens = plan.texts + len(questions), plan.tokens + tokens
         if questions:
             plan.reasons.append(f"{len(questions)} golden questions to embed in space {each}")
+
+
+def _foresee_profiles(bench: Workbench, session: Session, name: str, fresh: int, plan: Plan) -> None:
+    """Count what the LLM would be asked."""
+    if bench.llm is None:
+        plan.reasons.append("profiles are asked for, and no llm is declared")
+        return
+    waiting = foresee(session, bench.collection(name), bench.llm, name, fresh, plan.tokens)
+    plan.profiles, plan.profile_requests, plan.profile_tokens = waiting
+    if plan.profiles:
+        plan.reasons.append(f"{plan.profiles} profiles, about {plan.profile_tokens:,} tokens of the LLM")
 
 
 def _add_recipe_change(

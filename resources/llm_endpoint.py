@@ -77,6 +77,11 @@ class LlmEndpoint:
         return self._wire.model
 
     @property
+    def served_model(self) -> str | None:
+        """The name under which it answers, once that is known."""
+        return self._wire.served_model
+
+    @property
     def concurrency(self) -> int:
         """Requests under way at once."""
         return self._wire.concurrency

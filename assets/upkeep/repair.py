@@ -111,6 +111,9 @@ def _repair(bench: Workbench, name: str, collection_id: int, kinds: set[str], ru
     with _holding(bench, name, collection_id, run_id) as held:
         if kinds & HEADS:
             stops += _mend_heads(held)
+        if "profiles_differ" in kinds or kinds & HEADS:
+            with held.writing():
+                held.session.execute("profiles/show_profiles", held.params)
         if kinds & CHUNKS:
             stops += mend_chunk_sets(held)
         for space in held.spaces:

@@ -23,6 +23,7 @@ from resources.postgres import Session
 
 TABLES = (
     "publish_changes", "chunk_sets", "chunks", "elements", "texts", "vectors", "documents", "claims", "rate_usage",
+    "profiles",
 )  # fmt: skip
 """What is removed, in this order; vectors of all spaces together."""
 
@@ -75,6 +76,7 @@ def sweep(bench: Workbench, *, run_id: str, keep_days: int, keep_publishes: int,
         found = collect(bench.database, session, batch)
         found["claims"] = session.execute("upkeep/remove_stale_claims")
         found["rate_usage"] = session.execute("upkeep/remove_old_usage")
+        found["profiles"] = session.execute("upkeep/remove_stale_profiles")
         removed = {table: found[table] for table in TABLES}
         builds = _rebuild(bench, session)
         after = _bytes(session)

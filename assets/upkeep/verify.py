@@ -101,10 +101,14 @@ def _looking(session: Session) -> Iterator[None]:
         session.connection.read_only = None
 
 
+COMPARISONS = ("find_head_faults", "find_chunk_faults", "find_text_faults", "find_unaccounted", "find_profile_faults")
+"""What can be compared before anything was embedded."""
+
+
 def _look(session: Session, scope: Scope) -> list[Finding]:
     """Make all comparisons, each in a transaction of its own, so that none holds VACUUM back for long."""
     found: list[Finding] = []
-    for name in ("find_head_faults", "find_chunk_faults", "find_text_faults", "find_unaccounted"):
+    for name in COMPARISONS:
         found += _ask(session, scope, f"verify/{name}")
     for space in scope.spaces:
         found += _ask(session, scope, "verify/find_vector_faults", space)

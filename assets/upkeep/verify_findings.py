@@ -13,6 +13,7 @@ SENTENCES = {
     "heads_missing": "{n} documents are published according to the ledger, but readers do not see them",
     "heads_extra": "readers see {n} documents that no publish gave them",
     "heads_altered": "{n} documents show something else than their last publish gave them",
+    "profiles_differ": "{n} documents show another profile than the one that was made of them and audited",
     "chunks_missing": "{n} chunk sets lack chunks",
     "chunks_extra": "{n} chunk sets have chunks too many",
     "chunks_altered": "{n} chunk sets hold chunks that were altered",

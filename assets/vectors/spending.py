@@ -96,6 +96,16 @@ class Purse:
         self.drawn += item.tokens
         return True
 
+    def release(self, counted: int, charged: int) -> None:
+        """Put back what was admitted, and take out what was charged: where an expectation is an upper bound.
+
+        Args:
+            counted: as admitted.
+            charged: by the endpoint, perhaps nothing.
+        """
+        self.drawn -= counted
+        self.charged += charged
+
     def settle(self, counted: int, charged: int) -> None:
         """Replace counted tokens by what the endpoint charged for them.
 

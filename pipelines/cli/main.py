@@ -21,6 +21,7 @@ COMMANDS = {
     "up": ("pipelines.cli.service", "Start the UI, the daemon and what they need; print where the UI is."),
     "down": ("pipelines.cli.service", "End everything that this checkout started."),
     "refresh": ("pipelines.cli.refresh", "Bring collections up to date now."),
+    "profile": ("pipelines.cli.profile", "Have an LLM describe the documents that have no profile yet."),
     "retry": ("pipelines.cli.retry", "Try what is in quarantine again."),
     "plan": ("pipelines.cli.plan", "Say what a refresh would do and cost; send nothing."),
     "status": ("pipelines.cli.status", "Show what readers see, what is held back, and how the last runs ended."),

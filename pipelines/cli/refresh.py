@@ -11,9 +11,12 @@ import click
 from assets.engine import STAGES
 from assets.quality.evaluation import LEGS
 from assets.quality.stage import MEASUREMENTS
+from assets.workbench import Workbench
 from pipelines.cli.output import console, emit_json, progress_bars
-from pipelines.config import load
+from pipelines.cli.profile import show as show_profiles
+from pipelines.config import Config, load
 from pipelines.launching import Run, launch
+from pipelines.profiling import ProfileRun, launch_profiles
 from pipelines.workbench import make_workbench
 
 
@@ -52,6 +55,7 @@ def refresh(
         bench.rebuild, bench.retry = rebuild, retry
         try:
             runs = launch(config, bench, names)
+            profiled = follow_up(config, bench, [run.collection for run in runs if not run.failure])
         finally:
             bench.close()
     if as_json:
@@ -59,7 +63,24 @@ def refresh(
     else:
         for run in runs:
             show(run)
+        for profiles in profiled:
+            show_profiles(profiles)
     return max((run.exit_code for run in runs), default=0)
+
+
+def follow_up(config: Config, bench: Workbench, names: list[str]) -> list[ProfileRun]:
+    """Have profiles made where they are asked for; the text is published by then, whatever comes of it.
+
+    Args:
+        config: the declaration.
+        bench: settings and doors of this process.
+        names: of the collections that were refreshed.
+    """
+    asking = [name for name in names if config.collection(name).profiles]
+    if not asking:
+        return []
+    bench.rebuild = False
+    return launch_profiles(config, bench, asking)
 
 
 ORDER = (

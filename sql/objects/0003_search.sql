@@ -12,6 +12,12 @@ SELECT
     replace(h.link, '{{page}}', '1') AS link,
     h.title,
     h.metadata,
+    h.profile,
+    h.profile ->> 'summary' AS summary,
+    h.profile ->> 'kind' AS kind,
+    CASE
+        WHEN h.profile ? 'keywords' THEN ARRAY(SELECT jsonb_array_elements_text(h.profile -> 'keywords'))
+    END AS keywords,
     CASE WHEN h.chunk_set_id = s.chunk_set_id AND s.elements_id = e.elements_id THEN e.format END AS format,
     CASE WHEN h.chunk_set_id = s.chunk_set_id AND s.elements_id = e.elements_id THEN e.size END AS size,
     CASE WHEN h.chunk_set_id = s.chunk_set_id AND s.elements_id = e.elements_id THEN e.pages END AS pages,

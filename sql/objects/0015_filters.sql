@@ -29,6 +29,8 @@ SELECT CASE
     WHEN written IN ('collection', 'uri', 'title', 'language') THEN ARRAY[written, 'string', '$' || written]
     WHEN written = 'publish' THEN ARRAY[written, 'integer', '$publish']
     WHEN written = 'published_at' THEN ARRAY[written, 'moment', '$published_at']
+    WHEN written LIKE 'profile.%' AND types ? written
+        THEN ARRAY[written, types ->> written, '$profile.' || to_jsonb(substr(written, 9))::text]
     WHEN types ? regexp_replace(written, '^metadata\.', '')
         THEN ARRAY[
             regexp_replace(written, '^metadata\.', ''),
@@ -279,7 +281,7 @@ BEGIN
         FROM filter_path(left_over, types, 0, '{{}}') AS f;
         made.of_rows := ARRAY(
             SELECT DISTINCT m.found[1]
-            FROM regexp_matches(made.path::text, '\$"(collection|uri|title|language|publish|published_at)"', 'g') AS m (found)
+            FROM regexp_matches(made.path::text, '\$"(collection|uri|title|language|publish|published_at|profile)"', 'g') AS m (found)
         );
     END IF;
     RETURN made;

@@ -119,6 +119,7 @@ SELECT concat_ws(
         || CASE WHEN 'language' = ANY(wanted.of_rows) THEN ' || jsonb_build_object(''language'', (
             SELECT e.language FROM chunk_sets AS s INNER JOIN elements AS e ON s.elements_id = e.elements_id
             WHERE s.chunk_set_id = h.chunk_set_id))' ELSE '' END
+        || CASE WHEN 'profile' = ANY(wanted.of_rows) THEN ' || jsonb_build_object(''profile'', h.profile)' ELSE '' END
         || CASE WHEN wanted.of_rows && ARRAY['publish', 'published_at'] THEN ' || (
             SELECT jsonb_build_object(''publish'', p.number, ''published_at'', moment_text(p.published_at))
             FROM publishes AS p WHERE p.publish_id = h.publish_id)' ELSE '' END
@@ -193,7 +194,7 @@ FROM (
         UNION ALL
         SELECT d.key, d.value
         FROM collections AS c
-        CROSS JOIN LATERAL jsonb_each_text(c.metadata_types) AS d
+        CROSS JOIN LATERAL jsonb_each_text(c.metadata_types || c.profile_types) AS d
         WHERE c.collection_id IN (
             SELECT a.collection_id FROM audiences AS a WHERE a.audience_id = ANY(visible_fields.audiences)
         )

@@ -1,7 +1,7 @@
 -- Purpose: the flip: readers see the new state from the commit on.
 -- Parameters: publish_id, collection_id, collection. Index: heads_pkey.
 INSERT INTO heads (
-    document_id, collection_id, collection, chunk_set_id, uri, link, title, metadata, publish_id, audience_id
+    document_id, collection_id, collection, chunk_set_id, uri, link, title, metadata, publish_id, audience_id, profile
 )
 SELECT
     c.document_id,
@@ -13,8 +13,10 @@ SELECT
     c.title,
     c.metadata,
     c.publish_id,
-    a.audience_id
+    a.audience_id,
+    shown_profile(s.elements_id, %(collection_id)s)
 FROM publish_changes AS c
+INNER JOIN chunk_sets AS s ON c.chunk_set_id = s.chunk_set_id
 INNER JOIN documents AS d ON c.document_id = d.document_id
 CROSS JOIN LATERAL audience_of(%(collection_id)s, d.uri, c.metadata) AS a
 WHERE c.publish_id = %(publish_id)s AND c.chunk_set_id IS NOT null
@@ -24,4 +26,5 @@ ON CONFLICT (document_id) DO UPDATE SET
     title = excluded.title,
     metadata = excluded.metadata,
     publish_id = excluded.publish_id,
-    audience_id = excluded.audience_id
+    audience_id = excluded.audience_id,
+    profile = excluded.profile

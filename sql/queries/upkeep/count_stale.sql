@@ -1,4 +1,5 @@
--- Purpose: how many stale claims and old rows of usage a garbage collection would remove.
+-- Purpose: how many stale claims, old rows of usage and profiles that nobody asks for a garbage
+-- collection would remove.
 -- Parameters: none. Index: leases_pkey.
 SELECT
     (
@@ -12,4 +13,15 @@ SELECT
     (
         SELECT count(*) FROM rate_usage AS u
         WHERE u.second < clock_timestamp() - interval '1 hour'
-    ) AS rate_usage
+    ) AS rate_usage,
+    (
+        SELECT count(*) FROM profiles AS p
+        WHERE
+            NOT EXISTS (
+                SELECT 1
+                FROM collections AS c
+                INNER JOIN recipes AS wanted ON c.profile_recipe_id = wanted.recipe_id
+                INNER JOIN recipes AS r ON wanted.stage = r.stage AND wanted.declared = r.declared
+                WHERE r.recipe_id = p.recipe_id
+            )
+    ) AS profiles

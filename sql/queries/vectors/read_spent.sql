@@ -1,4 +1,5 @@
--- Purpose: what a collection has spent in this run, and since midnight in its time zone.
+-- Purpose: what a collection has spent on vectors in this run, and since midnight in its time zone. Profiles have a
+-- budget of their own: they never hold up the text.
 -- Parameters: collection, run_id, timezone. Index: costs_by_hour, costs_pkey.
 SELECT
     coalesce(sum(tokens) FILTER (WHERE run_id = %(run_id)s), 0)::bigint AS run_tokens,
@@ -7,4 +8,4 @@ SELECT
     coalesce(sum(cost) FILTER (WHERE hour >= today.midnight), 0)::float8 AS day_cost
 FROM costs
 CROSS JOIN (SELECT date_trunc('day', clock_timestamp(), %(timezone)s) AS midnight) AS today
-WHERE collection = %(collection)s AND (run_id = %(run_id)s OR hour >= today.midnight)
+WHERE collection = %(collection)s AND stage = 'vectors' AND (run_id = %(run_id)s OR hour >= today.midnight)

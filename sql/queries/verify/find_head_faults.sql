@@ -28,7 +28,7 @@ FROM (
         SELECT
             shown.document_id,
             shown.uri,
-            to_jsonb(shown) AS shown,
+            to_jsonb(shown) - 'profile' AS shown,
             coalesce(d.collection_id, shown.collection_id) AS owner_id,
             d.document_id IS null AND EXISTS (
                 SELECT 1 FROM publish_changes AS c

@@ -28,4 +28,4 @@ ON CONFLICT (document_id) DO UPDATE
         metadata = excluded.metadata,
         publish_id = excluded.publish_id,
         audience_id = excluded.audience_id
-    WHERE to_jsonb(h) <> to_jsonb(excluded)
+    WHERE to_jsonb(h) - 'profile' <> to_jsonb(excluded) - 'profile'
