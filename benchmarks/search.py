@@ -132,6 +132,7 @@ def run(database: Database, questions: Questions, *, restricted: bool) -> list[M
         psycopg.connect(database.dsn, autocommit=True) as admin,
         psycopg.connect(database.dsn, autocommit=True) as asking,
     ):
+        _declare(admin, [{}])  # Everybody reads everything, whatever an earlier run left.
         asking.execute("SELECT '[1]'::vector")
         asking.execute("SET hnsw.ef_search = 100")
         everything = exact_answers(admin, questions, {})
@@ -166,13 +167,7 @@ def _restricted(
         role = f"sees_{field}"
         admin.execute(f"DO $$ BEGIN CREATE ROLE {role}; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
         admin.execute(f"GRANT suimon_reader TO {role}")
-        rules = [{"contains": {field: value}, "readers": [role]}, {"readers": []}]
-        with admin.transaction():
-            admin.execute("SET LOCAL search_path = corpus, public")
-            admin.execute(
-                "SELECT declare_readers(collection_id, %s::jsonb, 'x', metadata_types) FROM collections",
-                [json.dumps(rules)],
-            )
+        _declare(admin, [{"contains": {field: value}, "readers": [role]}, {"readers": []}])
         admin.execute("VACUUM ANALYZE corpus.heads")
         admin.execute("ANALYZE corpus.term_counts")
         wanted = exact_answers(admin, questions, {field: value})
@@ -183,6 +178,15 @@ def _restricted(
         hybrid = "SELECT text_id FROM search.hybrid('bench', %s::vector, %s, 10)"
         pairs = zip(texts, questions.words, strict=True)
         take(measure(asking, f"search.hybrid, role sees {name}", hybrid, [[text, words] for text, words in pairs]))
+
+
+def _declare(admin: psycopg.Connection[Any], rules: list[dict[str, Any]]) -> None:
+    with admin.transaction():
+        admin.execute("SET LOCAL search_path = corpus, public")
+        admin.execute(
+            "SELECT declare_readers(collection_id, %s::jsonb, 'x', metadata_types) FROM collections",
+            [json.dumps(rules)],
+        )
 
 
 def eight_clients(database: Database, questions: Questions) -> None:
