@@ -8,7 +8,7 @@ DEV_STAMP := .venv/.installed-dev
 # The lock is complete, so nothing is resolved (requirements/README.md).
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: model demo test lint types unit bench chaos documents scorecard pgvectorstore schema lock clean install install-dev local-llm
+.PHONY: model demo test lint types unit bench chaos bench-search quality documents scorecard pgvectorstore schema lock clean install install-dev local-llm
 
 demo: $(STAMP)
 	@$(BIN)/suimon demo
@@ -57,6 +57,16 @@ bench: $(DEV_STAMP)
 	$(PYTHON) benchmarks/refresh.py --rounds 5
 	$(BIN)/python benchmarks/unchanged.py
 	$(BIN)/python benchmarks/formats.py
+
+# Searching at 100,000 chunks beside a bare flat pgvector table: latency and recall by filter, role and collections.
+COLLECTIONS ?= 10
+bench-search: $(DEV_STAMP)
+	PYTHONPATH=. $(BIN)/python benchmarks/search.py --collections $(COLLECTIONS)
+
+# Labelled retrieval sets through the whole pipeline and the search functions, by leg; they are not part of this
+# repository: FIXTURES names the folder with retrieval/. Half an hour the first time, for the embedding.
+quality: $(DEV_STAMP)
+	PYTHONPATH=. $(BIN)/python benchmarks/quality.py --fixtures $(FIXTURES)
 
 # Refreshes killed at random moments, by seed, then run again and compared with a table built from scratch; before
 # them every failpoint in four ways. SEED=17 replays one seed alone; JOBS runs so many worlds side by side.

@@ -19,6 +19,7 @@ from assets.elements import audits as element_audits
 from assets.elements import stage as element_stage
 from assets.publication import audits as publication_audits
 from assets.publication import stage as publication_stage
+from assets.quality.stage import MEASUREMENTS, run_measurement
 from assets.refresh import Refresh, Stage, StageReport, end_refresh, note, open_refresh, outcome_of, run_stage
 from assets.vectors import audits as vector_audits
 from assets.vectors import stage as vector_stage
@@ -133,4 +134,6 @@ def refresh_collection(bench: Workbench, name: str, run_id: str) -> Summary:
                 raise GateClosed(f"{name} was not published: {', '.join(failed)} failed after the {stage} stage.")
         outcome = outcome_of(refresh.stages)
     end_refresh(bench, name, outcome)
+    for stage in MEASUREMENTS:
+        summary.reports[stage] = run_measurement(bench, name, run_id, stage).report
     return summary

@@ -11,6 +11,7 @@ import dagster as dg
 
 from assets.auditing.suite import AuditResult
 from assets.elements.reasons import REASONS
+from assets.quality.verdict import QualityFell, broken_table
 from assets.refresh import StageReport
 
 WHAT_NEXT = (
@@ -30,6 +31,7 @@ def of_report(report: StageReport) -> dict[str, Any]:
     metadata: dict[str, Any] = {name: dg.MetadataValue.int(count) for name, count in report.counts.items()}
     metadata["seconds"] = dg.MetadataValue.float(report.seconds)
     metadata["changed"] = dg.MetadataValue.bool(report.changed)
+    metadata |= {name: dg.MetadataValue.float(value) for name, value in report.figures.items()}
     if report.cost is not None:
         metadata["cost"] = dg.MetadataValue.float(float(report.cost))
         metadata["currency"] = dg.MetadataValue.text(report.currency)
@@ -50,6 +52,18 @@ def _reasons(quarantined: Mapping[str, int]) -> str:
         f"| `{reason}` | {count} | {REASONS.get(reason, '')} |" for reason, count in sorted(quarantined.items())
     )
     return f"| reason | documents | what it is; what to do |\n|---|---|---|\n{rows}\n\n{WHAT_NEXT}"
+
+
+def of_failure(error: BaseException) -> dict[str, Any]:
+    """Return what a failure shows beside its sentence: the golden questions that broke, and by how much."""
+    if not isinstance(error, QualityFell):
+        return {}
+    figures = error.figures
+    shown: dict[str, Any] = {"broken questions": dg.MetadataValue.md(broken_table(figures))}
+    for measure in figures["fallen"]:
+        shown[f"{measure} before"] = dg.MetadataValue.float(figures["before"][measure])
+        shown[f"{measure} after"] = dg.MetadataValue.float(figures["after"][measure])
+    return shown
 
 
 def of_audit(result: AuditResult) -> dict[str, Any]:

@@ -12,6 +12,9 @@ KEYS = {
     "chunks": ("corpus", "chunks"),
     "vectors": ("corpus", "vectors"),
     "publication": ("search", "chunks"),
+    "retrieval_quality": ("search", "retrieval_quality"),
+    "index_health": ("search", "index_health"),
+    "answer_quality": ("search", "answer_quality"),
 }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import unicodedata
+from dataclasses import dataclass
 from typing import Any
 
 from fsspec.utils import glob_translate
@@ -44,6 +45,49 @@ def rules_of(settings: Collection) -> list[dict[str, Any]]:
     return [*(_rule(rule, settings) for rule in settings.document_readers), last]
 
 
+@dataclass(frozen=True)
+class RuleInForce:
+    """A rule of who may read which documents, as the database has it.
+
+    Attributes:
+        collection: its name.
+        pattern: regular expression over the path; None for any.
+        contains: what the metadata has; None for any.
+        readers: database roles; None for every reader.
+        missing: those of them that the server does not have.
+        documents: published documents that it decides for.
+    """
+
+    collection: str
+    pattern: str | None
+    contains: dict[str, Any] | None
+    readers: list[str] | None
+    missing: list[str]
+    documents: int
+
+
+def read_rules(session: Session, collection: str | None = None) -> list[RuleInForce]:
+    """Return the rules in force, those of a collection in the order in which they are asked.
+
+    Args:
+        session: that may read the ledger.
+        collection: of this one alone.
+    """
+    return session.rows(RuleInForce, "readers/read_rules", {"collection": collection})
+
+
+def declared_rules(settings: Collection) -> dict[str, str]:
+    """Return the rules and the types of the metadata as declared, and a digest of both."""
+    types = {name: field.type for name, field in settings.metadata.fields.items()} if settings.metadata else {}
+    rules = json.dumps(rules_of(settings), sort_keys=True)
+    declared = json.dumps(types, sort_keys=True)
+    return {
+        "rules": rules,
+        "types": declared,
+        "digest": hashlib.sha256(f"{rules} {declared}".encode()).hexdigest(),
+    }
+
+
 def apply_readers(session: Session, collection_id: int, settings: Collection, applied: str | None) -> int | None:
     """Bring the declared rules into force, if they are not; says how many documents changed their readers.
 
@@ -56,11 +100,7 @@ def apply_readers(session: Session, collection_id: int, settings: Collection, ap
     Returns:
         None where the declared rules are in force already.
     """
-    types = {name: field.type for name, field in settings.metadata.fields.items()} if settings.metadata else {}
-    rules = json.dumps(rules_of(settings), sort_keys=True)
-    declared = json.dumps(types, sort_keys=True)
-    digest = hashlib.sha256(f"{rules} {declared}".encode()).hexdigest()
-    if digest == applied:
+    declared = declared_rules(settings)
+    if declared["digest"] == applied:
         return None
-    params = {"collection_id": collection_id, "rules": rules, "digest": digest, "types": declared}
-    return int(session.value("refresh/declare_readers", params))
+    return int(session.value("refresh/declare_readers", declared | {"collection_id": collection_id}))

@@ -19,6 +19,7 @@ import psycopg
 from assets.chunks.limits import Reading, limits_of
 from assets.documents.metadata import settings_digest
 from assets.lease import Lease, acquire
+from assets.quality.golden import read_golden
 from assets.readers import apply_readers
 from assets.recipes import Recipe, chunk_recipe, parse_recipe
 from assets.settings import Chunking, Collection
@@ -131,6 +132,7 @@ class StageReport:
         cost: money spent, where the price is declared.
         currency: of the cost.
         notes: sentences about what did not go as it should and holds nothing up.
+        figures: what was measured, by name.
     """
 
     stage: str
@@ -141,6 +143,7 @@ class StageReport:
     cost: float | None = None
     currency: str = ""
     notes: list[str] = field(default_factory=list)
+    figures: dict[str, float] = field(default_factory=dict)
 
 
 Stage = Callable[[Refresh], StageReport]
@@ -148,6 +151,7 @@ Stage = Callable[[Refresh], StageReport]
 
 def _fingerprint(bench: Workbench, name: str, parse_id: int, chunk_id: int, kept: Sequence[KeptSpace]) -> str:
     settings = bench.collection(name)
+    golden = read_golden(bench.root, settings, name)
     material = {
         "parse": parse_id,
         "chunk": chunk_id,
@@ -156,6 +160,7 @@ def _fingerprint(bench: Workbench, name: str, parse_id: int, chunk_id: int, kept
         "link": settings.link,
         "left_out": list(settings.left_out),
         "metadata": settings_digest(settings.metadata),
+        "golden": golden.digest() if golden else None,
     }
     return hashlib.sha256(json.dumps(material, sort_keys=True).encode()).hexdigest()
 

@@ -283,13 +283,36 @@ def rule_value(metadata: Metadata | None, name: str, value: Any) -> Any:
         raise ValueError(f"document_readers: {value!r} of {name} is {error}, which type: {kind} asks for") from None
 
 
+class Golden(Settings):
+    """Golden questions of a collection, and how far their figures may fall from one publish to the next."""
+
+    file: str = Field(
+        min_length=1,
+        description="Questions with the documents that answer them, as JSONL (or a YAML list); a path relative to "
+        "collections.yaml.",
+    )
+    k: int = Field(10, ge=1, le=100, description="How many passages of each search are looked at.")
+    tolerance: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="How far a mean may fall against the last publish; a publish beyond it is taken back.",
+    )
+    measures: tuple[Literal["recall", "ndcg"], ...] = Field(
+        ("recall", "ndcg"),
+        min_length=1,
+        description="Which measures may not fall: recall (whether the answers are among the first k passages), ndcg "
+        "(how far up they are).",
+    )
+
+
 class DocumentReaders(Settings):
     """A rule for some documents of a collection: who may read them instead."""
 
     path: str | None = Field(
         None,
         min_length=1,
-        description="Glob over the path below the source, as board/**. What is attached to a mail is where the mail is.",
+        description="Glob over the path below the source, as board/**. Attachments are where their mail is.",
     )
     metadata: dict[str, str | int | float | bool] | None = Field(
         None, min_length=1, description="Values that the document's metadata has, as {confidentiality: secret}."
@@ -354,6 +377,9 @@ class Collection(Settings):
     limits: Limits = Field(default_factory=lambda: Limits.model_validate({}), description="Bounds that stop a publish.")
     budget: Budget = Field(
         default_factory=lambda: Budget.model_validate({}), description="What a refresh, and a day, may cost."
+    )
+    golden: Golden | None = Field(
+        None, description="Questions that are asked before every publish, which is taken back when they fare worse."
     )
 
     _cron = field_validator("schedule")(check_cron)

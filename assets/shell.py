@@ -77,7 +77,7 @@ def in_dagsters_terms() -> Iterator[None]:
         retry = isinstance(error, TransientError) and not isinstance(error, CollectionBusy)
         raise dg.Failure(
             description=str(error.args[0]),
-            metadata={"error": type(error).__name__, "exit code": error.exit_code},
+            metadata={"error": type(error).__name__, "exit code": error.exit_code, **metadata.of_failure(error)},
             allow_retries=retry,
         ) from error
     except psycopg.Error as error:  # Its message may quote a value; its traceback does not.
@@ -93,6 +93,7 @@ def in_dagsters_terms() -> Iterator[None]:
 ASKED = {
     "suimon/accept-deletions": "accept_deletions",
     "suimon/accept-growth": "accept_growth",
+    "suimon/accept-quality": "accept_quality",
     "suimon/rebuild": "rebuild",
     "suimon/retry": "retry",
 }
@@ -108,6 +109,7 @@ def heed_tags(bench: Workbench, tags: Mapping[str, str]) -> None:
     """
     for tag, name in ASKED.items():
         setattr(bench, name, tags.get(tag) == "true")
+    bench.because = tags.get("suimon/because", "")
     bench.asked_by = tags.get("suimon/by") or tags.get("user") or "somebody in the UI"
 
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
+from assets.answers.settings import Answers
 from assets.lease import Lease
 from assets.llm import Llm, limits_name, open_endpoint
 from assets.settings import Collection, Space
@@ -62,6 +63,7 @@ class Workbench:
         spaces: the declared spaces, by name. Which of them the database keeps, and which readers see, is its state;
             on a fresh database the first becomes live.
         llm: the declared LLM, if any.
+        answers: how questions are answered.
         root: the folder that relative sources start from.
         doors: how the outside world is found.
         names: schemas and roles.
@@ -74,6 +76,8 @@ class Workbench:
         retry: whether this refresh tries quarantined documents again.
         accept_deletions: whether a person confirmed that documents may go.
         accept_growth: whether a person confirmed that so many documents may come.
+        accept_quality: whether a person confirmed that golden questions may fare worse.
+        because: why, in that person's words.
         asked_by: who runs this process, or launched this run.
         index_memory_mb: most memory that building a vector index takes, in MiB.
         fill_seconds: how long a refresh that has something to publish goes on filling a space before it does.
@@ -85,6 +89,7 @@ class Workbench:
     root: Path
     doors: Doors
     llm: Llm | None = None
+    answers: Answers = field(default_factory=lambda: Answers.model_validate({}))
     names: Names = field(default_factory=Names)
     state_folder: Path = Path(".suimon")
     progress: Progress = silent
@@ -95,6 +100,8 @@ class Workbench:
     retry: bool = False
     accept_deletions: bool = False
     accept_growth: bool = False
+    accept_quality: bool = False
+    because: str = ""
     asked_by: str = ""
     index_memory_mb: int = 2048
     fill_seconds: float = 600.0

@@ -18,6 +18,7 @@ from typing import Any, get_args
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from assets.answers.settings import Answers
 from assets.declaring import Settings
 from assets.llm import LOCAL_LLM, Llm
 from assets.settings import LOCAL_SPACE, LOCAL_SPACE_NAME, Collection, Space, check_cron, check_zone
@@ -85,6 +86,9 @@ class Declaration(Settings):
     )
     llm: Llm | None = Field(
         None, description="The large language model for profiles and answers. Without one, neither is made."
+    )
+    answers: Answers = Field(
+        default_factory=lambda: Answers.model_validate({}), description="How questions are answered from the table."
     )
     database: DatabaseSettings = Field(
         default_factory=lambda: DatabaseSettings.model_validate({}), description="Names in the database."

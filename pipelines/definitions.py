@@ -10,13 +10,16 @@ from typing import Any
 
 import dagster as dg
 
+from assets.answers.asset import Evaluated, build_answer_quality
 from assets.chunks.asset import ROOM as CHUNKS
 from assets.documents.asset import ROOM as DOCUMENTS
 from assets.elements.asset import ROOM as ELEMENTS
 from assets.naming import Naming
 from assets.publication.asset import ROOM as PUBLICATION
+from assets.quality.asset import build_measures
 from assets.shell import build_asset, build_checks
 from assets.vectors.asset import ROOM as VECTORS
+from assets.workbench import Workbench
 from pipelines.config import Config, load
 from pipelines.jobs import migrate_space_job, refresh_job, retry_job, sweep_job, verify_job
 from pipelines.schedules import build_schedule, build_upkeep
@@ -54,7 +57,7 @@ def build_defs(*, config: Config | None = None, resource_overrides: Mapping[str,
         about = "Removes what no head and no kept publish reaches."
         schedules.append(build_upkeep("sweep_database", upkeep.sweep, upkeep.timezone, sweep, about))
     return dg.Definitions(
-        assets=[build_asset(room, naming) for room in ROOMS],
+        assets=[*(build_asset(room, naming) for room in ROOMS), *build_measures(naming), *_answers(config, naming)],
         asset_checks=[build_checks(room, naming) for room in ROOMS],
         jobs=[job, retry_job(), verify, sweep, migrate_space_job()],
         schedules=schedules,
@@ -62,6 +65,19 @@ def build_defs(*, config: Config | None = None, resource_overrides: Mapping[str,
         resources={"workbench": make_workbench(config), **(resource_overrides or {})},
         executor=dg.in_process_executor,
     )
+
+
+def _answers(config: Config, naming: Naming) -> list[dg.AssetsDefinition]:
+    """The asset that answers golden questions, where there is an LLM and there are questions."""
+    if config.declaration.llm is None or config.declaration.answers.questions is None:
+        return []
+    return [build_answer_quality(naming, _evaluate)]
+
+
+def _evaluate(bench: Workbench, collection: str, run_id: str) -> Evaluated:
+    from pipelines.evaluating import evaluate_collection  # Only a run that evaluates imports the clients.
+
+    return evaluate_collection(bench, collection, run_id)
 
 
 read_environment_file()

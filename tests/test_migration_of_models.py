@@ -541,3 +541,13 @@ def test_the_gate_names_the_space_that_lacks_something(
     with pytest.raises(GateClosed, match="in space large"):
         refresh(bench)
     assert published(database) == before
+
+
+def test_where_a_collection_is_complete_its_published_texts_are_not_read(bench: Workbench, database: Database) -> None:
+    refresh(bench)
+    query = "EXPLAIN (ANALYZE, COSTS OFF) SELECT 1 FROM candidate_texts(1) AS c WHERE c.collection_id = 1"
+    with database.connect() as session:
+        plan = [line for (line,) in session.connection.execute(query).fetchall()]
+        begin = next(number for number, line in enumerate(plan) if "One-Time Filter" in line)
+        assert any("never executed" in line for line in plan[begin:])
+        assert not any("Function Scan" in line for line in plan)

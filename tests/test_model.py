@@ -6,6 +6,7 @@ Hypothesis makes the histories. `make model STEPS=3000` runs them longer; the sh
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fsspec.utils import glob_translate
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -27,6 +29,7 @@ from hypothesis.stateful import (
 
 from assets.engine import refresh_collection
 from assets.publication.rollback import list_publishes, rollback, unpin
+from assets.readers import apply_readers
 from assets.settings import Collection, Space
 from assets.upkeep.sweep import sweep
 from assets.workbench import Doors, Workbench
@@ -36,6 +39,7 @@ from resources.parser_pool import ParserPool
 from resources.postgres import Database
 from tests.conftest import rows, write
 from tests.fakes.embedding_server import Answer, EmbeddingServer, serve
+from tests.worlds import assert_counted
 
 SHORT = 60
 STEPS = int(os.environ.get("SUIMON_MODEL_STEPS", SHORT))
@@ -55,6 +59,15 @@ POINTS = sorted(
 _runs = count()
 
 
+RULES: tuple[dict[str, Any], ...] = (
+    {"path": "*.txt", "readers": []},
+    {"path": "c/**", "readers": []},
+    {"path": "水門*", "readers": ["suimon_reader"]},
+    {"metadata": {"name": "a.txt"}, "readers": ["suimon_reader"]},
+    {"metadata": {"name": "b.txt"}, "readers": []},
+)
+
+
 class Interrupted(Exception):
     """What a failpoint raises."""
 
@@ -70,6 +83,7 @@ class Model:
         states: what each publish showed, by number; collected ones are taken out.
         vectors: texts that have a vector for certain.
         pinned: the publish that a rollback went back to.
+        rules: who may read what; the first that fits decides.
     """
 
     corpus: dict[str, str] = field(default_factory=dict)
@@ -78,7 +92,16 @@ class Model:
     states: dict[int, dict[str, str]] = field(default_factory=dict)
     vectors: set[str] = field(default_factory=set)
     pinned: int | None = None
+    rules: list[dict[str, Any]] = field(default_factory=list)
     publishes: int = 0
+
+    def readable(self, uri: str) -> bool:
+        """Whether every reader may read a document."""
+        for asked in self.rules:
+            by_path = "path" not in asked or re.match(glob_translate(asked["path"]), uri)
+            if by_path and asked.get("metadata", {}).get("name") in {None, uri.rpartition("/")[2]}:
+                return bool(asked["readers"])
+        return True
 
     @property
     def unsettled(self) -> bool:
@@ -118,6 +141,16 @@ class History(RuleBasedStateMachine):
         failpoints.install(None)
         if hasattr(self, "serving"):
             self.serving.__exit__(None, None, None)
+
+    @rule(rules=st.lists(st.sampled_from(RULES), max_size=3))
+    def declare_readers(self, rules: list[dict[str, Any]]) -> None:
+        """Say anew who may read what; it holds at once, and no refresh has anything to do for it."""
+        declared = self.bench.collection("notes").model_dump(mode="json") | {"document_readers": rules}
+        self.bench.collections = {"notes": Collection.model_validate(declared)}
+        with self.database.connect() as session:
+            row = session.record("refresh/read_collection", {"name": "notes"})
+            apply_readers(session, row["collection_id"], self.bench.collection("notes"), row["readers_digest"])
+        self.model.rules = rules
 
     @rule(changes=st.dictionaries(st.sampled_from(URIS), st.sampled_from(CONTENTS), min_size=1, max_size=3))
     def edit(self, changes: dict[str, str]) -> None:
@@ -258,12 +291,22 @@ class History(RuleBasedStateMachine):
     def _shown(self) -> dict[str, str]:
         if not self._has_space():
             return {}
-        return {uri: text.strip() for uri, text in rows(self.database, "SELECT uri, text FROM search.chunks")}
+        return self._seen(None)
+
+    def _seen(self, role: str | None) -> dict[str, str]:
+        return {uri: text.strip() for uri, text in rows(self.database, "SELECT uri, text FROM search.chunks", role)}
 
     @invariant()
     def readers_see_what_was_published_last(self) -> None:
         if hasattr(self, "model"):
             assert self._shown() == self.model.shown
+
+    @invariant()
+    def each_reader_sees_what_the_rules_say_and_every_term_is_counted(self) -> None:
+        if hasattr(self, "model") and self._has_space():
+            shown = self.model.shown.items()
+            assert self._seen("reader") == {uri: text for uri, text in shown if self.model.readable(uri)}
+            assert_counted(self.database)
 
     @invariant()
     def the_publishes_that_can_be_brought_back_are_those_that_are_kept(self) -> None:

@@ -14,6 +14,7 @@ from assets.chunks import audits as chunk_audits
 from assets.documents.patterns import PARTS_OF_URI, placeholders
 from assets.elements import audits as element_audits
 from assets.publication.gate import COUNTED, Accepted, GateFacts, SpaceFacts, findings, overruled
+from assets.quality.guard import Guard, prepare_guard
 from assets.refresh import Refresh, StageReport
 from assets.settings import Collection
 from assets.vectors import audits as vector_audits
@@ -54,23 +55,24 @@ def run(refresh: Refresh) -> StageReport:
         return report
     _build_first_index(refresh, spaces, report)
     failpoints.reach("publication.indexed")
+    guard = prepare_guard(refresh, refresh.spaces())
     try:
-        counts = _publish(refresh)
+        counts = _publish(refresh, guard)
     except GateClosed as closed:
-        _record_verdict(refresh, closed.args[1] if len(closed.args) > 1 else {})
+        _record_verdict(refresh, closed.args[1] if len(closed.args) > 1 else {}, guard.figures())
         raise
     failpoints.reach("publication.committed")
     _build_indexes(refresh, report)
     if counts is None:
         return report
-    _record_verdict(refresh, {})
+    _record_verdict(refresh, {}, guard.figures())
     failpoints.reach("publication.verdict_recorded")
-    report.counts |= counts
+    report.counts |= counts | guard.counts()
     report.changed = True
     return report
 
 
-def _publish(refresh: Refresh) -> dict[str, Any] | None:
+def _publish(refresh: Refresh, guard: Guard) -> dict[str, Any] | None:
     """Gate and flip in one transaction that sees one state throughout; what was moved, or None for nothing.
 
     The lease's row is renewed by a thread, and spaces are filled, promoted and dropped by others: the transaction
@@ -83,7 +85,7 @@ def _publish(refresh: Refresh) -> dict[str, Any] | None:
                 demanded = [space for space in spaces if space.demanded]
                 _pass_gate(refresh, demanded)
                 failpoints.reach("publication.gated")
-                counts = _flip(refresh, demanded)
+                counts = _flip(refresh, demanded, guard)
                 _mark_converged(refresh, spaces)
                 failpoints.reach("publication.committing")
         except _NothingToMove:
@@ -194,7 +196,13 @@ def _pass_gate(refresh: Refresh, demanded: Sequence[KeptSpace]) -> None:
         refresh.session.execute(
             "publication/record_confirmation",
             refresh.params
-            | {"kind": kind, "run_id": refresh.run_id, "by": refresh.bench.asked_by, "seen": json.dumps(seen)},
+            | {
+                "kind": kind,
+                "run_id": refresh.run_id,
+                "by": refresh.bench.asked_by,
+                "because": refresh.bench.because,
+                "seen": json.dumps(seen),
+            },
         )
 
 
@@ -210,7 +218,7 @@ def _unsettled(refresh: Refresh, demanded: Sequence[KeptSpace]) -> list[int]:
     ]
 
 
-def _flip(refresh: Refresh, demanded: Sequence[KeptSpace]) -> dict[str, Any]:
+def _flip(refresh: Refresh, demanded: Sequence[KeptSpace], guard: Guard) -> dict[str, Any]:
     session = refresh.session
     before = session.record("publication/count_heads", refresh.params)
     publish = session.record(
@@ -241,6 +249,7 @@ def _flip(refresh: Refresh, demanded: Sequence[KeptSpace]) -> dict[str, Any]:
             "expected; this is a fault of Suimon, please report it.",
             {"heads_differ": "heads differ from the ledger"},
         )
+    guard.hold(publish["publish_id"], [space.name for space in demanded])
     if refresh.bench.accept_deletions:
         counts["accepted_deletions"] = True
     session.execute("publication/record_counts", params | {"counts": json.dumps(counts)})
@@ -258,8 +267,14 @@ def _link(settings: Collection) -> dict[str, Any]:
     }
 
 
-def _record_verdict(refresh: Refresh, found: dict[str, str]) -> None:
+def _record_verdict(refresh: Refresh, found: dict[str, str], figures: dict[str, Any] | None) -> None:
     refresh.session.execute(
         "publication/record_verdict",
-        refresh.params | {"run_id": refresh.run_id, "passed": not found, "findings": json.dumps(found)},
+        refresh.params
+        | {
+            "run_id": refresh.run_id,
+            "passed": not found,
+            "findings": json.dumps(found),
+            "figures": json.dumps(figures) if figures else None,
+        },
     )

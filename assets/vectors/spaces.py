@@ -95,6 +95,15 @@ def read_spaces(session: Session) -> list[KnownSpace]:
     return session.rows(KnownSpace, "vectors/read_spaces")
 
 
+def live_of(spaces: Sequence[KnownSpace]) -> KnownSpace | None:
+    """Return the space that readers see; None on a fresh database.
+
+    Args:
+        spaces: all that are kept.
+    """
+    return next((space for space in spaces if space.live), None)
+
+
 def read_kept(session: Session, collection_id: int) -> list[KeptSpace]:
     """Return all spaces as a collection meets them: the live one first, those that are being filled last."""
     return session.rows(KeptSpace, "vectors/read_kept_spaces", {"collection_id": collection_id})

@@ -12,6 +12,7 @@ from itertools import islice
 import click
 
 from assets.vectors.spaces import check_declared, read_spaces
+from assets.readers import read_rules
 from assets.workbench import Workbench
 from pipelines.cli.output import console, emit_json
 from pipelines.cli.setup import check_declaration
@@ -71,6 +72,7 @@ def examine(config: Config) -> Iterator[Finding]:
         yield _try(f"source {name}", lambda name=name: _source(bench, name))  # type: ignore[misc]
     yield _try("database", lambda: _database(bench))
     yield _try("schema", lambda: _schema(bench))
+    yield _try("readers", lambda: _readers(bench))
     several = len(config.declaration.spaces) > 1
     for name in config.declaration.spaces:
         what = f"endpoint of {name}" if several else "embedding endpoint"
@@ -124,6 +126,22 @@ def _database(bench: Workbench) -> str:
     kind = f"declared in {DATABASE_VARIABLE}" if declared else "embedded"
     risk = f"; {ALLOW_OLD_PGVECTOR} is set, an old pgvector is accepted" if os.environ.get(ALLOW_OLD_PGVECTOR) else ""
     return f"PostgreSQL {server.split()[0]}, pgvector {pgvector or 'not created yet'}, {kind}{risk}"
+
+
+def _readers(bench: Workbench) -> str:
+    with bench.database_as_it_is.connect() as session:
+        creators = [row["role"] for row in session.records("readers/read_creators")]
+        rules = read_rules(session)
+    if creators:
+        raise SuimonError(
+            f"{', '.join(creators)} may create in the schema that holds pgvector, and so offer functions to whoever "
+            "searches it; REVOKE CREATE ON SCHEMA of it (public, as a rule) FROM them."
+        )
+    missing = sorted({role for rule in rules for role in rule.missing})
+    if missing:
+        return f"no such role: {', '.join(missing)}; who should read as it reads nothing until it is created"
+    restricted = len({rule.collection for rule in rules if rule.readers is not None})
+    return f"{restricted} collections with readers of their own, all of whose roles exist"
 
 
 def _schema(bench: Workbench) -> str:

@@ -26,12 +26,16 @@ COMMANDS = {
     "status": ("pipelines.cli.status", "Show what readers see, what is held back, and how the last runs ended."),
     "preview": ("pipelines.cli.preview", "Show what becomes of a file: its elements and chunks, without a database."),
     "search": ("pipelines.cli.search", "Search the published table."),
+    "evaluate": ("pipelines.cli.evaluate", "Ask the golden questions now, by each leg of the search."),
     "embed": ("pipelines.cli.search", "Print the vector of some words as an SQL literal."),
+    "ask": ("pipelines.cli.ask", "Answer a question from the published table, with citations."),
+    "evaluate-answers": ("pipelines.cli.ask", "Ask golden questions, and say how good the answers are."),
     "mcp": ("pipelines.cli.mcp", "Serve the published table to assistants that speak MCP."),
     "publishes": ("pipelines.cli.publishes", "List the publishes of a collection, and which can be brought back."),
     "rollback": ("pipelines.cli.publishes", "Bring a publish back, and pin the collection to it."),
     "unpin": ("pipelines.cli.publishes", "Let a collection that was rolled back publish again."),
     "space": ("pipelines.cli.space", "Move to another model: add a space, fill it, promote it, drop the old one."),
+    "readers": ("pipelines.cli.readers", "Show who may read what; bring declared rules into force with --apply."),
     "verify": ("pipelines.cli.verify", "Compare ledger, chunks, vectors and index; mend them with --repair."),
     "sweep": ("pipelines.cli.sweep", "Remove what no head and no kept publish reaches."),
     "erase": ("pipelines.cli.erase", "Remove a document at once, everywhere, and keep it out."),
@@ -52,7 +56,7 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name)
+        command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name.replace("-", "_"))
         assert isinstance(command, click.Command)
         return command
 

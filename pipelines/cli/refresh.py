@@ -9,6 +9,8 @@ from dataclasses import asdict
 import click
 
 from assets.engine import STAGES
+from assets.quality.evaluation import LEGS
+from assets.quality.stage import MEASUREMENTS
 from pipelines.cli.output import console, emit_json, progress_bars
 from pipelines.config import load
 from pipelines.launching import Run, launch
@@ -19,6 +21,8 @@ from pipelines.workbench import make_workbench
 @click.argument("collections", nargs=-1)
 @click.option("--accept-deletions", is_flag=True, help="Let documents go that vanished from the source, however many.")
 @click.option("--accept-growth", is_flag=True, help="Let documents come, however many are new.")
+@click.option("--accept-quality", is_flag=True, help="Publish although golden questions fare worse; wants --because.")
+@click.option("--because", default="", help="Why, for the record.")
 @click.option("--rebuild", is_flag=True, help="Parse and cut again what an older version had done.")
 @click.option("--retry", is_flag=True, help="Try quarantined documents again.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result for machines.")
@@ -26,11 +30,15 @@ def refresh(
     collections: tuple[str, ...],
     accept_deletions: bool,  # noqa: FBT001
     accept_growth: bool,  # noqa: FBT001
+    accept_quality: bool,  # noqa: FBT001
+    because: str,
     rebuild: bool,  # noqa: FBT001
     retry: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
 ) -> int:
     """Bring COLLECTIONS up to date now; all that are declared, if none is named."""
+    if accept_quality and not because.strip():
+        raise click.UsageError("--accept-quality wants a reason; give it with --because.")
     config = load()
     names = list(dict.fromkeys(collections)) or list(config.declaration.collections)
     for name in names:
@@ -40,6 +48,7 @@ def refresh(
         warnings.simplefilter("ignore")
         bench = make_workbench(config, progress)
         bench.accept_deletions, bench.accept_growth = accept_deletions, accept_growth
+        bench.accept_quality, bench.because = accept_quality, because.strip()
         bench.rebuild, bench.retry = rebuild, retry
         try:
             runs = launch(config, bench, names)
@@ -73,6 +82,24 @@ def _ordered(counts: dict[str, int]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: ORDER.index(item[0]) if item[0] in ORDER else len(ORDER))
 
 
+SHORT = {"retrieval_quality": "quality", "index_health": "index"}
+"""What follows a publish, in a narrow column."""
+
+
+def _figures(figures: dict[str, float]) -> list[str]:
+    """Return what was measured, a line for each first word."""
+    lines: dict[str, list[str]] = {leg: [] for leg in LEGS}
+    for name, value in sorted(figures.items(), key=lambda item: _place(item[0])):
+        first, _, rest = name.partition(" ")
+        lines.setdefault(first, []).append(f"{rest} {value:.3f}")
+    return [f"{first} {', '.join(rest)}" for first, rest in lines.items() if rest]
+
+
+def _place(name: str) -> int:
+    """Return a figure's place: as with counts, the order of a jsonb is not that of people."""
+    return next((at for at, measure in enumerate(("recall@", "MRR@", "nDCG@")) if measure in name), 9)
+
+
 def show(run: Run) -> None:
     """Print what a refresh did: a line if it changed nothing, else a line a stage."""
     if run.failure:
@@ -86,10 +113,12 @@ def show(run: Run) -> None:
             f"[bold]{run.collection}[/]: {'published' if flipped else 'nothing to publish'} ({run.seconds:.1f} s)"
         )
     checks = list(run.checks.values())
-    for stage in (name for name in STAGES if name in run.stages):
+    for stage in (name for name in (*STAGES, *MEASUREMENTS) if name in run.stages):
         report = run.stages[stage]
         counts = ", ".join(_phrase(name, count) for name, count in _ordered(report["counts"]) if count)
-        console.print(f"  {stage:<12} {report['seconds']:>7.2f} s  {counts or 'nothing to do'}")
+        console.print(f"  {SHORT.get(stage, stage):<12} {report['seconds']:>7.2f} s  {counts or 'nothing to do'}")
+        for line in _figures(report.get("figures", {})):
+            console.print(f"  {'':<12} {'':>7}    {line}")
         for sentence in report.get("notes", []):
             console.print(f"  {'':<12} {'':>7}    [yellow]{sentence}[/]")
         for reason, count in report["quarantined"].items():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from assets.quality.golden import read_golden
 from assets.settings import Collection
 from pipelines.config import Config, Declaration, config_path, load
 from pipelines.workbench import make_workbench
@@ -85,6 +86,7 @@ def check_declaration(config: Config) -> None:
                 f"{where}.source is {collection.source}, which is no folder; create or correct it."
             )
         _check_schedule(where, collection)
+        read_golden(config.root, collection, name)
         if len(declared.spaces) == 1 and collection.chunking.max_tokens > declared.space.token_limit - 8:
             raise ConfigurationError(
                 f"{where}.chunking.max_tokens is {collection.chunking.max_tokens}, but the model of space "

@@ -9,13 +9,16 @@ from uuid import uuid4
 
 import click
 
+from assets.quality.evaluation import LEGS
 from assets.upkeep.space_states import describe_spaces
 from assets.vectors.spaces import KnownSpace
+from pipelines.cli.evaluate import evaluate_collections
 from pipelines.cli.output import console, emit_json, progress_bars, table
 from pipelines.config import Config, load
 from pipelines.workbench import make_workbench, whoami
 
 UNFINISHED = 3
+MEASURES = ("recall", "mrr", "ndcg")
 
 
 @click.group()
@@ -147,3 +150,35 @@ def drop(name: str) -> None:
 
     removed = spaces.drop(make_workbench(load()), name, by=whoami(), run_id=f"drop-{uuid4()}")
     console.print(f"Space {name} is gone with {removed['vectors']:,} vectors; take it out of collections.yaml too.")
+
+
+@space.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print the result for machines.")
+def evaluate(name: str, as_json: bool) -> None:  # noqa: FBT001
+    """Ask the golden questions in NAME and in the live space, and show both beside each other."""
+    config = load()
+    live = evaluate_collections(config, None, None, None)
+    other = evaluate_collections(config, None, name, None)
+    lines = [
+        {"collection": collection, "leg": leg, "k": found.k, "questions": found.questions}
+        | {
+            measure: {each.space: float(getattr(each.mean(leg), measure)) for each in (live[collection], found)}
+            for measure in MEASURES
+        }
+        for collection, found in other.items()
+        for leg in LEGS
+    ]
+    if as_json:
+        emit_json(lines)
+        return
+    table(
+        ("collection", "leg", "questions", "recall", "MRR", "nDCG"),
+        [[_from_to(value) for key, value in line.items() if key != "k"] for line in lines],
+        title=f"the live space -> {name}",
+    )
+
+
+def _from_to(value: Any) -> str:
+    """Write the figures of two spaces in the order live, other."""
+    return " -> ".join(f"{each:.3f}" for each in value.values()) if isinstance(value, dict) else str(value)

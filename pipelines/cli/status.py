@@ -65,6 +65,8 @@ def read(config: Config, *, most: int | None = None) -> dict[str, Any]:
             "held_back": session.records("status/count_held_back"),
             "costs": session.records("status/read_costs", _timezones(config)),
             "verifications": session.records("status/read_verifications"),
+            "quality": session.records("status/read_quality"),
+            "fallen": session.records("status/read_fallen"),
             "sweep": next(iter(session.records("status/read_sweep")), None),
             "spaces": describe_spaces(session, bench),
         }
@@ -122,6 +124,7 @@ def _problems(config: Config, state: dict[str, Any]) -> list[str]:
         for name in known
         if name not in config.declaration.collections
     ]
+    problems += [f"{row['collection']} was not published: {row['sentence']}." for row in state["fallen"]]
     refused: dict[str, int] = {}
     for row in state["held_back"]:
         if row["kind"] == "chunk":
@@ -186,6 +189,7 @@ def show(state: dict[str, Any]) -> None:
     for space in state["spaces"]:
         console.print(sentence_of(space))
     _show_quarantine(state["quarantine"], sum(row["rows"] for row in state["held_back"]))
+    _show_quality(state["quality"])
     _show_costs(state["costs"])
     _show_upkeep(state["verifications"], state["sweep"])
     console.print(f"\nrunning: {', '.join(state['running']) or 'nothing of this checkout'}")
@@ -234,6 +238,20 @@ def _show_quarantine(rows: list[dict[str, Any]], total: int) -> None:
         console.print(f"and {total - len(rows):,} more; the view search.quarantine has all")
     for reason, message in {row["reason"]: row["message"] for row in rows}.items():
         console.print(f"[bold]{reason}[/]: {message}")
+
+
+def _show_quality(rows: list[dict[str, Any]]) -> None:
+    if rows:
+        console.print()
+        lines = [
+            (
+                row["collection"], row["publish"], row["space"], row["leg"], f"{row['recall']:.3f}",
+                f"{row['mrr']:.3f}", f"{row['ndcg']:.3f}", row["k"], row["questions"], row["left_out"],
+            )
+            for row in rows
+        ]  # fmt: skip
+        columns = ("collection", "publish", "space", "leg", "recall", "MRR", "nDCG", "at", "questions", "left out")
+        table(columns, lines, title="golden questions")
 
 
 def _show_costs(rows: list[dict[str, Any]]) -> None:

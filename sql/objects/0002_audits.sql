@@ -177,13 +177,18 @@ FROM (
         k.text_id,
         0
     FROM collections AS n
-    INNER JOIN heads AS h ON n.collection_id = h.collection_id
-    INNER JOIN chunks AS k ON h.chunk_set_id = k.chunk_set_id
-    WHERE
-        NOT EXISTS (
-            SELECT 1 FROM space_fills AS f
-            WHERE f.collection_id = n.collection_id AND f.space_id = space
-        )
+    CROSS JOIN LATERAL (
+        SELECT inside.text_id
+        FROM heads AS h
+        INNER JOIN chunks AS inside ON h.chunk_set_id = inside.chunk_set_id
+        WHERE
+            h.collection_id = n.collection_id
+            AND NOT EXISTS (
+                SELECT 1 FROM space_fills AS f
+                WHERE f.collection_id = n.collection_id AND f.space_id = space
+            )
+        OFFSET 0 -- So that this is asked first, and nothing is read where the collection is complete.
+    ) AS k
 ) AS w
 GROUP BY w.collection_id, w.text_id
 $$;

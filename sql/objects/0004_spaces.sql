@@ -201,6 +201,7 @@ AS $$
 DECLARE
     chosen spaces;
 BEGIN
+    PERFORM gin_clean_pending_list('texts_by_lexemes'::regclass);  -- Else each question reads what came last in full.
     PERFORM pg_advisory_xact_lock(hashtext('{corpus} index'), space);
     SELECT * INTO STRICT chosen FROM spaces AS s WHERE s.space_id = space;
     IF to_regclass(format('{corpus}.%I', 'vectors_' || chosen.name || '_hnsw')) IS NOT NULL THEN

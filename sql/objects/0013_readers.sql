@@ -32,6 +32,9 @@ BEGIN
     IF same THEN
         RETURN 0;
     END IF;
+    -- Rules that are no more come after the last one, which fits all: no document is theirs from here on.
+    UPDATE audiences AS a SET place = 32767 + a.place
+    WHERE a.collection_id = owning AND a.place <> 32767 AND a.place >= jsonb_array_length(rules);
     UPDATE heads AS h SET audience_id = fits.audience_id
     FROM heads AS old
     CROSS JOIN LATERAL audience_of(old.collection_id, old.uri, old.metadata) AS fits
@@ -41,7 +44,7 @@ BEGIN
         AND h.audience_id <> fits.audience_id;
     GET DIAGNOSTICS moved = ROW_COUNT;
     DELETE FROM audiences AS a
-    WHERE a.collection_id = owning AND a.place <> 32767 AND a.place >= jsonb_array_length(rules);
+    WHERE a.collection_id = owning AND a.place > 32767;
     IF moved > 0 THEN
         PERFORM recount_terms(owning);
     END IF;

@@ -35,12 +35,13 @@ BEGIN
 END
 $$;
 
--- Count a collection from nothing.
+-- Count a collection from nothing. One at a time: two that count side by side would add up to twice as much.
 CREATE OR REPLACE FUNCTION recount_terms(owning integer) RETURNS void
 LANGUAGE plpgsql
 SET search_path = {corpus}, pg_temp
 AS $$
 BEGIN
+    PERFORM FROM collections AS c WHERE c.collection_id = owning FOR NO KEY UPDATE;
     DELETE FROM term_counts AS c USING audiences AS a
     WHERE c.audience_id = a.audience_id AND a.collection_id = owning;
     DELETE FROM audience_sizes AS s USING audiences AS a
@@ -68,6 +69,7 @@ AS $$
 DECLARE
     counted boolean;
 BEGIN
+    PERFORM FROM collections AS c WHERE c.collection_id = owning FOR NO KEY UPDATE;
     SELECT coalesce(c.terms_counted_at, 0) = coalesce((
         SELECT max(p.publish_id) FROM publishes AS p WHERE p.collection_id = owning AND p.publish_id < publish
     ), 0)
@@ -102,20 +104,37 @@ BEGIN
 END
 $$;
 
--- Take the chunks of documents out of the counts, before their heads go. Where an earlier count was left out, the words
--- that these documents alone may hold are forgotten all the same; the next publish counts from nothing.
+-- Take the chunks of documents out of the counts, before their heads go. Where an earlier count was left out, as after a
+-- rollback that was cut off, the collection is counted from nothing first: what is counted may hold words that no head
+-- shows any more.
 CREATE OR REPLACE FUNCTION forget_terms(document_ids bigint[]) RETURNS void
-LANGUAGE sql
+LANGUAGE plpgsql
 SET search_path = {corpus}, pg_temp
 AS $$
-SELECT add_terms(array_agg(n.audience_id), array_agg(n.text_id), array_agg(n.difference))
-FROM (
-    SELECT h.audience_id, k.text_id, -count(*)::integer AS difference
-    FROM heads AS h
-    INNER JOIN chunks AS k ON h.chunk_set_id = k.chunk_set_id
-    WHERE h.document_id = ANY(forget_terms.document_ids)
-    GROUP BY h.audience_id, k.text_id
-) AS n
+BEGIN
+    PERFORM FROM collections AS c
+    WHERE c.collection_id IN (
+        SELECT d.collection_id FROM documents AS d WHERE d.document_id = ANY(forget_terms.document_ids)
+    )
+    FOR NO KEY UPDATE;
+    PERFORM recount_terms(c.collection_id)
+    FROM collections AS c
+    WHERE
+        c.collection_id IN (
+            SELECT d.collection_id FROM documents AS d WHERE d.document_id = ANY(forget_terms.document_ids)
+        )
+        AND c.terms_counted_at IS DISTINCT FROM coalesce(
+            (SELECT max(p.publish_id) FROM publishes AS p WHERE p.collection_id = c.collection_id), 0
+        );
+    PERFORM add_terms(array_agg(n.audience_id), array_agg(n.text_id), array_agg(n.difference))
+    FROM (
+        SELECT h.audience_id, k.text_id, -count(*)::integer AS difference
+        FROM heads AS h
+        INNER JOIN chunks AS k ON h.chunk_set_id = k.chunk_set_id
+        WHERE h.document_id = ANY(forget_terms.document_ids)
+        GROUP BY h.audience_id, k.text_id
+    ) AS n;
+END
 $$;
 
 REVOKE ALL ON FUNCTION

@@ -36,45 +36,73 @@ SELECT CASE
 END
 $$;
 
--- A value of a filter in the form in which the field is stored, so that text compares as the thing itself.
-CREATE OR REPLACE FUNCTION filter_value(field text, type text, value jsonb) RETURNS jsonb
-LANGUAGE plpgsql STABLE PARALLEL SAFE
+-- A time as it is stored: in UTC where it has a zone, with a fraction of a second where it has one. Text then compares as
+-- the time itself; one without a zone counts as UTC.
+CREATE OR REPLACE FUNCTION datetime_text(written text) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
-DECLARE
-    given text := jsonb_typeof(value);
-    wanted text := CASE
-        WHEN type IN ('integer', 'number') THEN 'number'
-        WHEN type = 'boolean' THEN 'boolean'
-        ELSE 'string'
-    END;
-BEGIN
-    IF given = 'null' OR type = 'any' THEN
-        RETURN value;
-    ELSIF given <> wanted THEN
-        RAISE EXCEPTION 'filter: % is of type %, and cannot be compared with %', field, type, value
-            USING ERRCODE = 'invalid_parameter_value',
-                HINT = format('Give a JSON %s.', wanted);
-    END IF;
-    BEGIN
-        RETURN CASE
-            WHEN type = 'date' THEN to_jsonb(((value #>> '{{}}')::date)::text)
-            WHEN type = 'moment' THEN to_jsonb(moment_text((value #>> '{{}}')::timestamptz))
-            WHEN type = 'datetime' AND value #>> '{{}}' ~ '(Z|[+-]\d\d:?\d\d)$'
-                THEN to_jsonb(to_char((value #>> '{{}}')::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS+00:00'))
-            ELSE value
-        END;
-    EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow THEN
-        RAISE EXCEPTION 'filter: % is no date, which % wants', value, field
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'Write it as "2026-04-01".';
-    END;
-END
+SELECT
+    to_char(t.moment, 'YYYY-MM-DD"T"HH24:MI:SS')
+    || CASE WHEN date_trunc('second', t.moment) = t.moment THEN '' ELSE to_char(t.moment, '.US') END
+    || CASE WHEN t.zoned THEN '+00:00' ELSE '' END
+FROM (
+    SELECT
+        z.zoned,
+        CASE WHEN z.zoned THEN written::timestamptz AT TIME ZONE 'UTC' ELSE written::timestamp END AS moment
+    FROM (SELECT written ~ ':' AND written ~ '(Z|[+-]\d\d(:?\d\d)?)$' AS zoned) AS z
+) AS t
 $$;
 
 CREATE OR REPLACE FUNCTION moment_text(moment timestamptz) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$ SELECT to_char(moment AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') $$;
 
--- One condition as a piece of jsonpath; its value goes into the variables.
+-- A value of a filter in the form in which the field is stored, so that text compares as the thing itself. Only ISO 8601
+-- is read as a date, so that no setting of the session decides what it means.
+CREATE OR REPLACE FUNCTION filter_value(field text, type text, value jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+AS $$
+DECLARE
+    given text := jsonb_typeof(value);
+    written text := value #>> '{{}}';
+    wanted text := CASE
+        WHEN type IN ('integer', 'number') THEN 'number'
+        WHEN type = 'boolean' THEN 'boolean'
+        ELSE 'string'
+    END;
+BEGIN
+    IF type = 'any' AND given IN ('string', 'number', 'boolean') THEN
+        RETURN value;
+    ELSIF given <> wanted THEN
+        RAISE EXCEPTION 'filter: % is of type %, and cannot be compared with %', field, type, value
+            USING ERRCODE = 'invalid_parameter_value',
+                HINT = format('Give a JSON %s.', wanted);
+    ELSIF type NOT IN ('date', 'datetime', 'moment') THEN
+        RETURN value;
+    END IF;
+    BEGIN
+        IF type = 'date' AND written ~ '^\d{{4}}-\d\d-\d\d$' THEN
+            RETURN to_jsonb(to_char(written::date, 'YYYY-MM-DD'));
+        ELSIF type <> 'date'
+            AND written ~ '^\d{{4}}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{{1,6}})?)?(Z|[+-]\d\d(:?\d\d)?)?)?$'
+        THEN
+            RETURN to_jsonb(CASE type
+                WHEN 'moment' THEN moment_text(datetime_text(written)::timestamp AT TIME ZONE 'UTC')
+                ELSE datetime_text(written)
+            END);
+        END IF;
+    EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow OR invalid_time_zone_displacement_value THEN
+        NULL;
+    END;
+    RAISE EXCEPTION 'filter: % is no %, which % wants', value, CASE type WHEN 'date' THEN 'date' ELSE 'time' END, field
+        USING ERRCODE = 'invalid_parameter_value',
+            HINT = CASE type WHEN 'date' THEN 'Write it as "2026-04-01".' ELSE 'Write it as "2026-04-01" or "2026-04-01T09:30:00+09:00".' END;
+END
+$$;
+
+-- One condition as a piece of jsonpath; its value goes into the variables. A piece is true or false, never unknown, so
+-- that its negation holds for all other documents: what is of another type, as it may be where collections declare a
+-- field differently, does not fit.
 CREATE OR REPLACE FUNCTION filter_condition(
     field text[], operator text, value jsonb, INOUT variables jsonb, OUT piece text
 )
@@ -82,50 +110,58 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE
 AS $$
 DECLARE
     name text := 'v' || (SELECT count(*) FROM jsonb_object_keys(variables));
+    given text := jsonb_typeof(value);
+    absent text := format('(!(exists(%s ? (@ != null))))', field[3]);
     bound jsonb;
 BEGIN
-    IF operator = 'in' THEN
-        IF jsonb_typeof(value) <> 'array' THEN
-            RAISE EXCEPTION 'filter: "in" of % wants a list', field[1]
-                USING ERRCODE = 'invalid_parameter_value', HINT = 'Write {{"in": ["a", "b"]}}, or just ["a", "b"].';
-        END IF;
-        SELECT coalesce(jsonb_agg(filter_value(field[1], field[2], v.item)), '[]') INTO bound
-        FROM jsonb_array_elements(value) AS v (item);
-        piece := format('(%s == $%s[*])', field[3], name);
-    ELSIF operator = 'exists' THEN
-        IF jsonb_typeof(value) <> 'boolean' THEN
-            RAISE EXCEPTION 'filter: "exists" of % is true or false', field[1]
-                USING ERRCODE = 'invalid_parameter_value', HINT = 'Write {{"exists": true}}.';
-        END IF;
-        piece := format('%s(exists(%s ? (@ != null)))', CASE WHEN value = 'true' THEN '' ELSE '!' END, field[3]);
-        RETURN;
-    ELSIF jsonb_typeof(value) IN ('array', 'object') THEN
+    IF operator NOT IN ('eq', 'ne', 'in', 'gt', 'gte', 'lt', 'lte', 'prefix', 'exists') THEN
+        RAISE EXCEPTION 'filter: "%" of % is no operator', operator, field[1]
+            USING ERRCODE = 'invalid_parameter_value',
+                HINT = 'Operators are eq, ne, in, gt, gte, lt, lte, prefix, exists.';
+    ELSIF operator = 'in' AND given <> 'array' THEN
+        RAISE EXCEPTION 'filter: "in" of % wants a list', field[1]
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Write {{"in": ["a", "b"]}}, or just ["a", "b"].';
+    ELSIF operator = 'exists' AND given <> 'boolean' THEN
+        RAISE EXCEPTION 'filter: "exists" of % is true or false', field[1]
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Write {{"exists": true}}.';
+    ELSIF operator <> 'in' AND given IN ('array', 'object') THEN
         RAISE EXCEPTION 'filter: "%" of % wants one value', operator, field[1]
             USING ERRCODE = 'invalid_parameter_value', HINT = 'A list belongs to "in".';
-    ELSIF value = 'null' AND operator IN ('eq', 'ne') THEN
-        piece := format('%s(exists(%s ? (@ != null)))', CASE operator WHEN 'eq' THEN '!' ELSE '' END, field[3]);
-        RETURN;
-    ELSIF operator = 'prefix' AND (field[2] NOT IN ('string', 'strings', 'any') OR jsonb_typeof(value) <> 'string') THEN
+    ELSIF operator = 'prefix' AND (field[2] NOT IN ('string', 'strings', 'any') OR given <> 'string') THEN
         RAISE EXCEPTION 'filter: "prefix" is for text, and % is of type %', field[1], field[2]
             USING ERRCODE = 'invalid_parameter_value', HINT = 'Use gte, gt, lte and lt for ranges.';
+    ELSIF operator IN ('gt', 'gte', 'lt', 'lte') AND given = 'null' THEN
+        RAISE EXCEPTION 'filter: "%" of % wants a value, not null', operator, field[1]
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Write {{"exists": false}} for what has no value.';
+    ELSIF operator = 'exists' THEN
+        piece := CASE WHEN value = 'true' THEN '(!' || absent || ')' ELSE absent END;
+        RETURN;
+    ELSIF given = 'null' THEN
+        piece := CASE operator WHEN 'eq' THEN absent ELSE '(!' || absent || ')' END;
+        RETURN;
+    ELSIF operator = 'in' THEN
+        SELECT coalesce(jsonb_agg(filter_value(field[1], field[2], v.item)), '[]') INTO bound
+        FROM jsonb_array_elements(value) AS v (item)
+        WHERE v.item <> 'null';
+        piece := format('(%s == $%s[*])', field[3], name);
     ELSE
         bound := filter_value(field[1], field[2], value);
-        piece := CASE operator
-            WHEN 'eq' THEN format('(%s == $%s)', field[3], name)
-            WHEN 'ne' THEN format('(!(%s == $%s))', field[3], name)
-            WHEN 'gt' THEN format('(%s > $%s)', field[3], name)
-            WHEN 'gte' THEN format('(%s >= $%s)', field[3], name)
-            WHEN 'lt' THEN format('(%s < $%s)', field[3], name)
-            WHEN 'lte' THEN format('(%s <= $%s)', field[3], name)
-            WHEN 'prefix' THEN format('(%s starts with $%s)', field[3], name)
-        END;
-        IF piece IS NULL THEN
-            RAISE EXCEPTION 'filter: "%" of % is no operator', operator, field[1]
-                USING ERRCODE = 'invalid_parameter_value',
-                    HINT = 'Operators are eq, ne, in, gt, gte, lt, lte, prefix, exists.';
-        END IF;
+        piece := format(
+            '(%s %s $%s)', field[3],
+            CASE operator WHEN 'gt' THEN '>' WHEN 'gte' THEN '>=' WHEN 'lt' THEN '<' WHEN 'lte' THEN '<='
+                WHEN 'prefix' THEN 'starts with' ELSE '==' END,
+            name
+        );
     END IF;
     variables := variables || jsonb_build_object(name, bound);
+    IF field[2] = 'any' THEN
+        piece := format('(%1$s && !((%1$s) is unknown))', piece);
+    END IF;
+    IF operator = 'in' AND value @> '[null]' THEN
+        piece := '(' || piece || ' || ' || absent || ')';
+    ELSIF operator = 'ne' THEN
+        piece := '(!' || piece || ')';
+    END IF;
 END
 $$;
 
@@ -144,9 +180,9 @@ BEGIN
     IF jsonb_typeof(filter) IS DISTINCT FROM 'object' THEN
         RAISE EXCEPTION 'filter: % is no filter', coalesce(jsonb_typeof(filter), 'null')
             USING ERRCODE = 'invalid_parameter_value', HINT = 'A filter is a JSON object, as {{"collection": "handbook"}}.';
-    ELSIF depth > 20 OR (SELECT count(*) FROM jsonb_object_keys(variables)) > 2000 THEN
+    ELSIF depth > 20 OR (SELECT count(*) FROM jsonb_object_keys(variables)) > 500 THEN
         RAISE EXCEPTION 'filter: it is nested too deeply, or too large'
-            USING ERRCODE = 'invalid_parameter_value', HINT = 'At most 20 levels and 2,000 conditions; put values into "in".';
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'At most 20 levels and 500 conditions; put values into "in".';
     END IF;
     FOR entry IN SELECT e.key, e.value FROM jsonb_each(filter) AS e LOOP
         IF entry.key IN ('and', 'or') THEN
@@ -172,6 +208,10 @@ BEGIN
                     USING ERRCODE = 'invalid_parameter_value',
                         HINT = 'Fields are collection, uri, title, language, publish, published_at, and in the metadata: '
                             || coalesce((SELECT string_agg(k, ', ' ORDER BY k) FROM jsonb_object_keys(types) AS k), 'none') || '.';
+            END IF;
+            IF entry.value = '{{}}' THEN
+                RAISE EXCEPTION 'filter: nothing is asked of %', field[1]
+                    USING ERRCODE = 'invalid_parameter_value', HINT = 'Write {{"exists": true}} for any value.';
             END IF;
             FOR condition IN
                 SELECT c.key, c.value FROM jsonb_each(CASE jsonb_typeof(entry.value)

@@ -13,7 +13,10 @@ BEGIN
         SELECT p.oid FROM pg_proc AS p
         WHERE
             p.pronamespace = to_regnamespace('{search}')
-            OR (p.pronamespace = to_regnamespace('{corpus}') AND p.prorettype = to_regtype('{search}.passage'))
+            OR (
+                p.pronamespace = to_regnamespace('{corpus}')
+                AND p.prorettype IN (to_regtype('{search}.passage'), to_regtype('{search}.passage[]'))
+            )
     LOOP
         EXECUTE format('DROP FUNCTION %s', ours);
     END LOOP;
@@ -177,19 +180,25 @@ BEGIN
 END
 $$;
 
--- The metadata fields that a filter may name: those of the collections of which the caller sees something. A field that
--- two of them declare with different types is compared as it is.
+-- The metadata fields that a filter may name: those that every document has, and those of the collections of which the
+-- caller sees something. A field that two of them declare with different types is compared as it is.
 CREATE OR REPLACE FUNCTION visible_fields(audiences integer[]) RETURNS jsonb
 LANGUAGE sql STABLE
 AS $$
-SELECT '{{"name": "string", "folder": "string", "format": "string", "parent": "string"}}'::jsonb
-    || coalesce(jsonb_object_agg(f.name, f.type), '{{}}')
+SELECT jsonb_object_agg(f.name, f.type)
 FROM (
-    SELECT t.key AS name, CASE WHEN count(DISTINCT t.value) = 1 THEN min(t.value) ELSE 'any' END AS type
-    FROM collections AS c
-    CROSS JOIN LATERAL jsonb_each_text(c.metadata_types) AS t
-    WHERE c.collection_id IN (SELECT a.collection_id FROM audiences AS a WHERE a.audience_id = ANY(visible_fields.audiences))
-    GROUP BY t.key
+    SELECT t.name, CASE WHEN count(DISTINCT t.type) = 1 THEN min(t.type) ELSE 'any' END AS type
+    FROM (
+        SELECT u.name, 'string' AS type FROM unnest(ARRAY['name', 'folder', 'format', 'parent']) AS u (name)
+        UNION ALL
+        SELECT d.key, d.value
+        FROM collections AS c
+        CROSS JOIN LATERAL jsonb_each_text(c.metadata_types) AS d
+        WHERE c.collection_id IN (
+            SELECT a.collection_id FROM audiences AS a WHERE a.audience_id = ANY(visible_fields.audiences)
+        )
+    ) AS t
+    GROUP BY t.name
 ) AS f
 $$;
 
@@ -431,7 +440,7 @@ BEGIN
     RETURN QUERY EXECUTE format(
         'SELECT s.text_id,
                 CASE WHEN $1 IS NULL THEN s.lexical WHEN $3 IS NULL THEN s.semantic
-                     ELSE s.semantic + 0.11 * s.lexical / $5 END AS score,
+                     ELSE s.semantic + 0.12 * s.lexical / $5 END AS score,
                 s.semantic,
                 CASE WHEN $1 IS NOT NULL THEN rank() OVER (ORDER BY s.semantic DESC)::integer END,
                 s.lexical,
@@ -468,8 +477,60 @@ SELECT n.id, 1 - n.distance, 1 - n.distance, n.nth::integer, null::double precis
 FROM unnest(text_ids, distances) WITH ORDINALITY AS n (id, distance, nth)
 $$;
 
+-- The statement that gives scored texts their places: one place a text, the first by collection, uri and ordinal, and
+-- how many there are. Its parameters are $1 to $6 as everywhere, and those of what scores.
+CREATE OR REPLACE FUNCTION passages_statement(plan search_plan, scoring text, k integer, neighbours integer)
+RETURNS text
+LANGUAGE sql STABLE
+AS $$
+SELECT format(
+    'SELECT (row_number() OVER (ORDER BY r.nth))::integer, s.collection, s.uri,
+        replace(s.link, ''{{page}}'', coalesce(s.pages[1], 1)::text), s.title, s.heading_path, s.pages, s.ordinal,
+        substr(t.text, s.body_start + 1), r.score, r.semantic,
+        CASE WHEN r.semantic IS NOT NULL THEN coalesce(r.semantic_rank, row_number() OVER (ORDER BY r.nth))::integer END,
+        r.lexical, r.lexical_rank, s.copies, %2$s, %3$s, s.metadata, s.html, s.flags, p.published_at, p.number, p.run_id,
+        s.document_id, r.text_id, s.span, s.lead
+     FROM %4$s AS r (text_id, score, semantic, semantic_rank, lexical, lexical_rank, nth)
+     INNER JOIN texts AS t ON r.text_id = t.text_id
+     CROSS JOIN LATERAL (
+        SELECT h.*, k.ordinal, k.pages, k.heading_path, k.body_start, k.html, k.flags, k.span, k.lead,
+            count(*) OVER () AS copies
+        FROM chunks AS k INNER JOIN heads AS h ON k.chunk_set_id = h.chunk_set_id
+        WHERE k.text_id = r.text_id AND %1$s
+        ORDER BY h.collection, h.uri, k.ordinal
+        LIMIT 1
+     ) AS s
+     INNER JOIN publishes AS p ON s.publish_id = p.publish_id
+     ORDER BY r.nth LIMIT %5$s',
+    plan.condition, texts_around(-neighbours, -1), texts_around(1, neighbours), scoring, k
+)
+$$;
+
+-- Where all that is published may be shown, the index's answer is given its places in one statement. Null where that
+-- gave fewer than k.
+CREATE FUNCTION nearest_passages(plan search_plan, question {extension}.vector, k integer, neighbours integer)
+RETURNS {search}.passage[]
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+    ef_search CONSTANT text := current_setting('hnsw.ef_search');
+    iterative_scan CONSTANT text := current_setting('hnsw.iterative_scan');
+    found {search}.passage[];
+BEGIN
+    PERFORM set_config('hnsw.ef_search', least(1000, greatest(100, k + 10))::text, true);
+    PERFORM set_config('hnsw.iterative_scan', 'off', true);
+    EXECUTE format('SELECT array_agg(ROW(f.*)::{search}.passage) FROM (%s) AS f', passages_statement(plan, format(
+        '(SELECT n.text_id, 1 - n.distance, 1 - n.distance, null::integer, null::double precision, null::integer,
+              row_number() OVER (ORDER BY n.distance) FROM (%s) AS n)', nearest_statement(plan, k + 10)
+    ), k, neighbours)) INTO found USING question;
+    PERFORM set_config('hnsw.ef_search', ef_search, true);
+    PERFORM set_config('hnsw.iterative_scan', iterative_scan, true);
+    RETURN CASE WHEN cardinality(found) = k THEN found END;
+END
+$$;
+
 CREATE FUNCTION search_passages(
-    space text, question vector, words text, k integer, filter jsonb, neighbours integer
+    space text, question {extension}.vector, words text, k integer, filter jsonb, neighbours integer
 ) RETURNS SETOF {search}.passage
 LANGUAGE plpgsql STABLE
 SET search_path = {corpus}, pg_temp
@@ -480,14 +541,22 @@ DECLARE
     asked asked_terms;
     near bigint[];
     distances double precision[];
-    scoring text := 'scored($7, $8, $9, $10, $11)';
+    found {search}.passage[];
+    scoring text := 'scored($7, $8, $9, $10, $11) WITH ORDINALITY';
 BEGIN
+    IF words IS NULL AND NOT plan.bounded AND NOT plan.filtered THEN
+        found := nearest_passages(plan, question, k, neighbours);
+        IF found IS NOT NULL THEN
+            RETURN QUERY SELECT f.* FROM unnest(found) AS f;
+            RETURN;
+        END IF;
+    END IF;
     IF question IS NOT NULL THEN
         SELECT n.text_ids, n.distances INTO near, distances
         FROM nearest(plan, question, CASE WHEN words IS NULL THEN k ELSE greatest(k, 100) END, k) AS n;
     END IF;
     IF words IS NULL THEN
-        scoring := 'semantic_scores($10, $12)';
+        scoring := 'semantic_scores($10, $12) WITH ORDINALITY';
     ELSE
         asked := asked_terms(words, plan.audiences);
         near := ARRAY(
@@ -496,26 +565,8 @@ BEGIN
             SELECT w.id FROM unnest((worded(plan, asked, question IS NULL, k)).text_ids) AS w (id)
         );
     END IF;
-    RETURN QUERY EXECUTE format(
-        'SELECT r.nth::integer, s.collection, s.uri, replace(s.link, ''{{page}}'', coalesce(s.pages[1], 1)::text), s.title,
-            s.heading_path, s.pages, s.ordinal, substr(t.text, s.body_start + 1), r.score, r.semantic, r.semantic_rank,
-            r.lexical, r.lexical_rank, s.copies, %2$s, %3$s, s.metadata, s.html, s.flags, p.published_at, p.number,
-            p.run_id, s.document_id, r.text_id, s.span, s.lead
-         FROM %4$s WITH ORDINALITY
-             AS r (text_id, score, semantic, semantic_rank, lexical, lexical_rank, nth)
-         INNER JOIN texts AS t ON r.text_id = t.text_id
-         CROSS JOIN LATERAL (
-            SELECT h.*, k.ordinal, k.pages, k.heading_path, k.body_start, k.html, k.flags, k.span, k.lead,
-                count(*) OVER () AS copies
-            FROM chunks AS k INNER JOIN heads AS h ON k.chunk_set_id = h.chunk_set_id
-            WHERE k.text_id = r.text_id AND %1$s
-            ORDER BY h.collection, h.uri, k.ordinal
-            LIMIT 1
-         ) AS s
-         INNER JOIN publishes AS p ON s.publish_id = p.publish_id
-         ORDER BY r.nth',
-        plan.condition, texts_around(-neighbours, -1), texts_around(1, neighbours), scoring
-    ) USING null, plan.audiences, (plan.filter).uri_prefix, (plan.filter).contains, (plan.filter).path,
+    RETURN QUERY EXECUTE passages_statement(plan, scoring, k, neighbours)
+    USING question, plan.audiences, (plan.filter).uri_prefix, (plan.filter).contains, (plan.filter).path,
         (plan.filter).variables, plan, question, asked, near, k, distances;
 END
 $$;
@@ -525,6 +576,7 @@ CREATE FUNCTION {search}.semantic(
 ) RETURNS SETOF {search}.passage
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = {corpus}, pg_temp
+SET standard_conforming_strings = on
 AS $$ SELECT (p).* FROM search_passages(space, embedding, null, k, filter, neighbours) AS p $$;
 
 CREATE FUNCTION {search}.lexical(
@@ -532,6 +584,7 @@ CREATE FUNCTION {search}.lexical(
 ) RETURNS SETOF {search}.passage
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = {corpus}, pg_temp
+SET standard_conforming_strings = on
 AS $$ SELECT (p).* FROM search_passages(space, null, words, k, filter, neighbours) AS p $$;
 
 CREATE FUNCTION {search}.hybrid(
@@ -540,6 +593,7 @@ CREATE FUNCTION {search}.hybrid(
 ) RETURNS SETOF {search}.passage
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = {corpus}, pg_temp
+SET standard_conforming_strings = on
 AS $$ SELECT (p).* FROM search_passages(space, embedding, words, k, filter, neighbours) AS p $$;
 
 -- How a question is answered, for people: what was searched and through which index, how many candidates each leg gave,
@@ -549,6 +603,7 @@ CREATE FUNCTION {search}.explain(
 ) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = {corpus}, pg_temp
+SET standard_conforming_strings = on
 AS $$
 DECLARE
     plan CONSTANT search_plan := planned_search(checked_space(space, embedding, words, k, 0), filter);
@@ -595,7 +650,7 @@ COMMENT ON FUNCTION {search}.lexical(text, text, integer, jsonb, integer) IS
 'The k published passages that fit words best, by BM25 over words and, for Japanese, Chinese and Korean, pairs of
 characters. Only passages that hold one of the words are given.';
 COMMENT ON FUNCTION {search}.hybrid(text, vector, text, integer, jsonb, integer) IS
-'Both: candidates of either leg, by the cosine similarity plus 0.11 times the share of the highest BM25 that the words
+'Both: candidates of either leg, by the cosine similarity plus 0.12 times the share of the highest BM25 that the words
 could reach. embedding and words are of the same question.';
 
 COMMENT ON FUNCTION {search}.explain(text, vector, text, integer, jsonb) IS

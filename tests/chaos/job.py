@@ -14,6 +14,9 @@ ACTIONS: tuple[Action, ...] = ("kill", "raise", "terminate", "postmaster")
 
 Work = Literal["refresh", "rollback", "sweep"]
 
+GOLDEN = ".golden.jsonl"
+"""Golden questions lie among the documents, where a hidden file is no document."""
+
 
 @dataclass(frozen=True)
 class Strike:

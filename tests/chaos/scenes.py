@@ -10,12 +10,13 @@ import pytest
 
 from resources.failpoints import STAGES
 from tests.chaos.corpus import write
-from tests.chaos.job import Action, Strike, Work
+from tests.chaos.job import GOLDEN, Action, Strike, Work
 from tests.chaos.world import MIGRATED, Case, Outcome, World, shared
 
 REACHED_BY: dict[str, Work] = {
     "refresh": "refresh",
     **dict.fromkeys(STAGES, "refresh"),
+    "golden": "refresh",
     "rollback": "rollback",
     "sweep": "sweep",
 }
@@ -74,6 +75,7 @@ def _first(folder: Path) -> None:
     write(folder, "tides.txt", "High tide is at six. Low tide is at noon.\n")
     write(folder, "old.txt", "The old pump stands in the shed and waits to be sold.\n")
     write(folder, "水門.md", "# 水門\n\n水位が高いときは水門を開ける。点検は毎月行う。\n")
+    write(folder, GOLDEN, '{"question": "when is the gate opened", "answers": ["gate.md"]}\n')
 
 
 def _second(folder: Path) -> None:
@@ -83,6 +85,7 @@ def _second(folder: Path) -> None:
     write(folder, "blank.txt", " \n")
     (folder / "tides.txt").rename(folder / "times.txt")
     (folder / "old.txt").unlink()
+    write(folder, GOLDEN, '{"question": "when is the gate shut", "answers": ["gate.md"]}\n')
 
 
 _shared: list[Scenes] = []

@@ -41,7 +41,7 @@ from assets.workbench import Doors, Workbench
 from resources import failpoints
 from resources.parser_pool import Outcome, Task
 from tests.chaos.checks import CONCURRENCY
-from tests.chaos.job import Job, Journal, Strike
+from tests.chaos.job import GOLDEN, Job, Journal, Strike
 from tests.chaos.server import HAND
 from tests.chaos.states import read_state
 from tests.fakes import counted_audits
@@ -159,6 +159,8 @@ def workbench(job: Job) -> Workbench:
     space = {
         "base_url": job.endpoint, "model": "fake", "token_limit": 128, "max_inputs": 2, "concurrency": CONCURRENCY,
     }  # fmt: skip
+    if (job.source / GOLDEN).exists():
+        collection["golden"] = {"file": str(job.source / GOLDEN), "tolerance": 1}
     bench = Workbench(
         collections={"notes": Collection.model_validate(collection)},
         spaces={"small": Space.model_validate(space)},
