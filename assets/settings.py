@@ -61,7 +61,7 @@ class Chunking(Settings):
     """How a document is cut. Part of the chunk recipe: a change cuts every document again."""
 
     max_tokens: int = Field(
-        256,
+        384,
         ge=16,
         le=8000,
         description="Most tokens in a chunk, counted by the space's tokenizer, heading path included.",

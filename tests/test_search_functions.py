@@ -17,7 +17,7 @@ from psycopg.sql import SQL
 from resources.postgres import Database, Session
 from tests.worlds import Document, load, make_space, new_database, owner, vector
 
-SATURATION, LENGTH, SHARE = 1.2, 0.75, 0.12
+SATURATION, LENGTH, SHARE = 1.2, 0.75, 0.11
 """Constants of BM25 and of the sum, as sql/objects/0016_search.sql has them."""
 
 DIMENSIONS = 32

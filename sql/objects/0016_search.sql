@@ -456,7 +456,7 @@ BEGIN
     RETURN QUERY EXECUTE format(
         'SELECT s.text_id,
                 CASE WHEN $1 IS NULL THEN s.lexical WHEN $3 IS NULL THEN s.semantic
-                     ELSE s.semantic + 0.12 * s.lexical / $5 END AS score,
+                     ELSE s.semantic + 0.11 * s.lexical / $5 END AS score,
                 s.semantic,
                 CASE WHEN $1 IS NOT NULL THEN rank() OVER (ORDER BY s.semantic DESC)::integer END,
                 s.lexical,
@@ -666,7 +666,7 @@ COMMENT ON FUNCTION {search}.lexical(text, text, integer, jsonb, integer) IS
 'The k published passages that fit words best, by BM25 over words and, for Japanese, Chinese and Korean, pairs of
 characters. Only passages that hold one of the words are given.';
 COMMENT ON FUNCTION {search}.hybrid(text, vector, text, integer, jsonb, integer) IS
-'Both: candidates of either leg, by the cosine similarity plus 0.12 times the share of the highest BM25 that the words
+'Both: candidates of either leg, by the cosine similarity plus 0.11 times the share of the highest BM25 that the words
 could reach. embedding and words are of the same question.';
 
 COMMENT ON FUNCTION {search}.explain(text, vector, text, integer, jsonb) IS
