@@ -66,7 +66,7 @@ bench-search: $(DEV_STAMP)
 # Labelled retrieval sets through the whole pipeline and the search functions, by leg; they are not part of this
 # repository: FIXTURES names the folder with retrieval/. Half an hour the first time, for the embedding.
 quality: $(DEV_STAMP)
-	PYTHONPATH=. $(BIN)/python benchmarks/quality.py --fixtures $(FIXTURES)
+	PYTHONPATH=. $(BIN)/python benchmarks/quality.py --fixtures $(FIXTURES) --write
 
 # Refreshes killed at random moments, by seed, then run again and compared with a table built from scratch; before
 # them every failpoint in four ways. SEED=17 replays one seed alone; JOBS runs so many worlds side by side.
