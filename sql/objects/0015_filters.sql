@@ -106,7 +106,7 @@ $$;
 
 -- One condition as a piece of jsonpath; its value goes into the variables. A piece is true or false, never unknown, so
 -- that its negation holds for all other documents: what is of another type, as it may be where collections declare a
--- field differently, does not fit.
+-- field differently, or null, does not fit.
 CREATE OR REPLACE FUNCTION filter_condition(
     field text[], operator text, value jsonb, INOUT variables jsonb, OUT piece text
 )
@@ -158,7 +158,7 @@ BEGIN
         );
     END IF;
     variables := variables || jsonb_build_object(name, bound);
-    IF field[2] = 'any' THEN
+    IF field[2] = 'any' OR operator = 'prefix' THEN
         piece := format('(%1$s && !((%1$s) is unknown))', piece);
     END IF;
     IF operator = 'in' AND value @> '[null]' THEN
