@@ -14,10 +14,12 @@ SELECT
     c.metadata,
     c.publish_id,
     a.audience_id,
-    shown_profile(s.elements_id, %(collection_id)s)
+    -- Where nothing was ever described, nothing is looked up: a call a row would take longer than the flip.
+    CASE WHEN present.profiles THEN shown_profile(s.elements_id, %(collection_id)s) END AS profile
 FROM publish_changes AS c
 INNER JOIN chunk_sets AS s ON c.chunk_set_id = s.chunk_set_id
 INNER JOIN documents AS d ON c.document_id = d.document_id
+CROSS JOIN (SELECT EXISTS(SELECT 1 FROM profiles) AS profiles) AS present
 CROSS JOIN LATERAL audience_of(%(collection_id)s, d.uri, c.metadata) AS a
 WHERE c.publish_id = %(publish_id)s AND c.chunk_set_id IS NOT null
 ON CONFLICT (document_id) DO UPDATE SET
