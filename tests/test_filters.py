@@ -17,7 +17,7 @@ from assets.documents.values import convert
 from resources.postgres import Database
 from tests.worlds import Document, load, new_database, owner
 
-PROPERTY = settings(max_examples=2500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+PROPERTY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 TYPES: dict[str, Any] = {
     "department": "string", "tags": "strings", "year": "integer", "ratio": "number", "final": "boolean",
