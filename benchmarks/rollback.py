@@ -26,7 +26,8 @@ FILL = (
     "INSERT INTO collections (name) VALUES ('bench')",
     "INSERT INTO audiences (collection_id, place) VALUES (1, 32767)",
     (
-        "INSERT INTO spaces (name, model, query_model, served_model, dimensions, storage, passage_prefix, query_prefix, "
+        "INSERT INTO spaces (name, model, query_model, served_model, dimensions, storage, passage_prefix, "
+        "query_prefix, "
         "normalised, token_limit, tokenizer, max_inputs, live) "
         "VALUES ('bench', 'm', 'm', 'm', 3, 'vector', '', '', true, 512, 'estimate', 64, true)"
     ),
