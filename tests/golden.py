@@ -30,8 +30,8 @@ def plant(folder: Path, more: str = "") -> None:
     """Write the documents, each passage with something more."""
     for name, (part, number, person) in SUBJECTS.items():
         text = (
-            f"# The {name}\n\n## Upkeep\n\nThe {part} of the {name} is looked after by the {person}. {more}\n\n"
-            f"## Limits\n\nThe {name} is set to {number}, and the {person} writes the {part} into the book. {more}\n"
+            f"# The {name}\n\n## Upkeep\n\nThe {part} of the {name} is looked after by the {person}.{more}\n\n"
+            f"## Limits\n\nThe {name} is set to {number}, and the {person} writes the {part} into the book.{more}\n"
         )
         write(folder, f"{name}.md", text)
 

@@ -258,15 +258,22 @@ def test_a_text_that_two_documents_hold_answers_for_both(
 
 
 def test_a_budget_that_does_not_reach_for_the_questions_stops_the_publish_and_keeps_what_was_paid(
-    bench: Workbench, database: Database, endpoint: EmbeddingServer
+    bench: Workbench, database: Database, corpus: Path
 ) -> None:
-    redeclare(bench, budget={"tokens_per_run": 560})
+    redeclare(bench, golden=None)
+    refresh(bench)
+    write(corpus, "new.md", "# Rope\n\nA rope is kept dry.\n")
+    redeclare(bench, golden={"file": "golden.jsonl", "k": 5}, budget={"tokens_per_run": 100})
     with pytest.raises(BudgetReached, match="golden questions have no vector yet"):
         refresh(bench)
-    assert rows(database, "SELECT count(*) FROM search.documents") == [(0,)]
-    redeclare(bench, budget={"tokens_per_run": 560, "publish_finished": True})
-    refresh(bench)
     assert rows(database, "SELECT count(*) FROM search.documents") == [(9,)]
+    ((kept,),) = rows(database, "SELECT count(*) FROM corpus.golden_vectors", role="pipeline")
+    assert 0 < kept < 18
+    redeclare(bench, budget={"tokens_per_run": 100, "publish_finished": True})
+    summary = refresh(bench)  # Asks what it could pay for, and publishes.
+    assert rows(database, "SELECT count(*) FROM search.documents") == [(10,)]
+    asked = summary.reports["publication"].counts
+    assert kept < asked["questions_asked"] == 18 - asked["questions_without_vector"]
 
 
 def test_a_question_that_the_endpoint_refuses_is_left_out_alone(
@@ -297,7 +304,7 @@ def test_every_space_that_a_publish_is_shown_in_is_held_to_its_own_figures(
         spaces.add(bench, "large")
         spaces.fill(bench, "large", bench.collections, lambda name: None if refresh(bench, name) else "")
         answer_noise(another)
-        golden.plant(corpus, "Every stage of it is new.")
+        golden.plant(corpus, " Every stage of it is new.")
         with pytest.raises(QualityFell, match="in space large "):
             refresh(bench)
         ((figures,),) = rows(database, FIGURES.replace("passed, findings, ", ""), role="pipeline")
