@@ -46,8 +46,8 @@ FILL = (
         "SELECT content_hash, 'md', 1, '', '[]', 0, '{{}}', '{{}}' FROM documents ORDER BY document_id"
     ),
     (
-        "INSERT INTO chunk_sets (elements_id, recipe_id) SELECT elements_id, r FROM elements, generate_series(2, 3) AS r "
-        "ORDER BY r, elements_id"
+        "INSERT INTO chunk_sets (elements_id, recipe_id) "
+        "SELECT elements_id, r FROM elements, generate_series(2, 3) AS r ORDER BY r, elements_id"
     ),
     (
         "INSERT INTO texts (hash, text, tokens, lexemes, terms, lexer) "
@@ -66,8 +66,8 @@ FILL = (
         "FROM documents AS d, generate_series(1, 2) AS p"
     ),
     (
-        "INSERT INTO heads (document_id, collection_id, collection, chunk_set_id, uri, title, metadata, publish_id, "
-        "audience_id) SELECT document_id, 1, 'bench', document_id + {many}, uri, 'Title', '{{}}', 2, 1 FROM documents"
+        "INSERT INTO heads (document_id, collection_id, collection, chunk_set_id, uri, title, metadata, "
+        "publish_id, audience_id) SELECT document_id, 1, 'bench', document_id + {many}, uri, 'Title', '{{}}', 2, 1 FROM documents"
     ),
     "INSERT INTO space_fills (collection_id, space_id) VALUES (1, 1)",
     "SELECT recount_terms(1)",

@@ -210,7 +210,7 @@ def test_a_run_of_a_backfill_waits_for_the_refresh_and_finds_its_work_done(
     assert first.result()["error"] == ""
     assert result.success
     changed = [event.materialization.metadata["changed"].value for event in result.get_asset_materialization_events()]
-    assert changed == [False] * 5
+    assert changed == [False] * 7  # Five stages, and two measures of what is shown.
     assert rows(database, "SELECT count(*) FROM corpus.publishes", role=None) == [(1,)]
 
 

@@ -43,7 +43,7 @@ def test_a_model_is_changed_from_the_command_line(
         assert run(list(arguments)) == code
         return "".join(capsys.readouterr())
 
-    assert "nothing" not in told("refresh")
+    assert "notes: published" in told("refresh")
     small = {"base_url": endpoint.url, "model": "fake"}
     large = {"base_url": other.url, "model": "new", "price_per_million_tokens": 0.5}
     write_declaration(spaces={"small": small, "large": large})
