@@ -67,7 +67,8 @@ FILL = (
     ),
     (
         "INSERT INTO heads (document_id, collection_id, collection, chunk_set_id, uri, title, metadata, "
-        "publish_id, audience_id) SELECT document_id, 1, 'bench', document_id + {many}, uri, 'Title', '{{}}', 2, 1 FROM documents"
+        "publish_id, audience_id) "
+        "SELECT document_id, 1, 'bench', document_id + {many}, uri, 'Title', '{{}}', 2, 1 FROM documents"
     ),
     "INSERT INTO space_fills (collection_id, space_id) VALUES (1, 1)",
     "SELECT recount_terms(1)",
