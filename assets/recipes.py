@@ -21,6 +21,10 @@ from resources.programs import find_program
 PARSE_CODE_VERSION = "2"
 CHUNK_CODE_VERSION = "2"
 
+FIRST_MAX_TOKENS = 256
+"""The default of `max_tokens` in the first release. It names every recipe that declares none: another default comes
+with an upgrade, so that it applies to new and changed documents until somebody asks for a rebuild."""
+
 PROGRAMS = ("pandoc", "soffice", "tesseract")
 """Programs of the system that some formats need."""
 
@@ -77,9 +81,22 @@ def chunk_recipe(chunking: Chunking, tokenizer: str, limits: Mapping[str, int] =
             again only where a chunk is too long for one of them.
     """
     declared = chunking.model_dump(mode="json") | {"tokenizer": tokenizer}
+    versions = {"code": CHUNK_CODE_VERSION}
     if not chunking.overlap_tokens:  # As before there was overlap, so that what is cut and embedded stays.
         del declared["overlap_tokens"]
-    versions = {"code": CHUNK_CODE_VERSION}
+    if "max_tokens" not in chunking.model_fields_set:
+        declared["max_tokens"] = FIRST_MAX_TOKENS
+        versions["max_tokens"] = str(chunking.max_tokens)
+    elif chunking.max_tokens == FIRST_MAX_TOKENS:  # Asked for, and not what nobody asked for.
+        declared["max_tokens_declared"] = True
     if limits:
         versions["limits"] = json.dumps(dict(limits), sort_keys=True)
     return Recipe("chunks", declared, versions)
+
+
+def chunking_of(details: Mapping[str, Any]) -> Chunking:
+    """Return the settings that a recipe of the chunk stage was made from, whatever the defaults are today."""
+    cut_with = {key: value for key, value in details["declared"].items() if key in Chunking.model_fields}
+    if "max_tokens" in details["versions"]:
+        cut_with["max_tokens"] = int(details["versions"]["max_tokens"])
+    return Chunking.model_validate(cut_with)

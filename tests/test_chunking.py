@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 from assets.chunks.chunking import Chunk, chunk
 from assets.chunks.splitting import Count, split
 from assets.elements.document import Element
-from assets.recipes import chunk_recipe
+from assets.recipes import chunk_recipe, chunking_of
 from assets.settings import Chunking
 from resources.tokenizers import load_tokenizer
 
@@ -315,7 +316,23 @@ def test_settings_at_the_bounds_are_taken() -> None:
     assert Chunking(max_tokens=8000, min_tokens=0).max_tokens == 8000
 
 
-def test_what_was_cut_before_there_was_overlap_is_not_cut_again() -> None:
+def test_what_was_cut_under_earlier_defaults_is_not_cut_again() -> None:
     first_release = {"max_tokens": 256, "min_tokens": 48, "heading_path": True, "tokenizer": "xlm-roberta"}
-    assert chunk_recipe(Chunking.model_validate({"max_tokens": 256}), "xlm-roberta").declared == first_release
+    assert chunk_recipe(Chunking.model_validate({}), "xlm-roberta").declared == first_release
     assert "overlap_tokens" in chunk_recipe(Chunking.model_validate({"overlap_tokens": 8}), "xlm-roberta").declared
+
+
+@pytest.mark.parametrize("tokens", [256, 384, 400])
+def test_a_size_that_is_declared_is_not_the_default(tokens: int) -> None:
+    declared = chunk_recipe(Chunking.model_validate({"max_tokens": tokens}), "xlm-roberta").params()
+    default = chunk_recipe(Chunking.model_validate({}), "xlm-roberta").params()
+    assert declared["declared"] != default["declared"]
+
+
+@pytest.mark.parametrize("settings", [{}, {"max_tokens": 256}, {"max_tokens": 384, "overlap_tokens": 8}])
+def test_a_recipe_tells_what_it_was_cut_with(settings: dict[str, int]) -> None:
+    chunking = Chunking.model_validate(settings)
+    details = json.loads(chunk_recipe(chunking, "xlm-roberta").params()["details"])
+    assert chunking_of(details) == chunking
+    details["versions"].pop("max_tokens", None)  # As the first release wrote it.
+    assert chunking_of(details).max_tokens == settings.get("max_tokens", 256)

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from assets.chunks.chunking import Chunk
 from assets.chunks.stage import Unchunked, cutter
-from assets.recipes import Recipe
+from assets.recipes import Recipe, chunking_of
 from assets.refresh import Cutting, cutting_of
 from assets.upkeep.verify_findings import Finding, stopped
 from assets.vectors.spaces import read_spaces
@@ -114,13 +114,13 @@ def _dead_recipe(session: Session, chunk_set_id: int) -> int:
 def _recut(held: Holding, damaged: Damaged, cutting: Cutting) -> bool:
     """Cut a set again; keep the result only if it is proved to be what was there. Says whether it was."""
     wanted = cutting.recipe.params()
-    if damaged.elements_id is None or damaged.declared != wanted["declared"]:
+    if damaged.elements_id is None or damaged.details is None or damaged.declared != wanted["declared"]:
         return False
     parses = held.session.rows(Unchunked, "verify/read_parse", {"elements_id": damaged.elements_id})
     if not parses:
         return False
-    limits = json.loads((damaged.details or {}).get("versions", {}).get("limits", "{}"))  # As it was cut, not as now.
-    cut = cutter(replace(cutting, limits=limits))
+    limits = json.loads(damaged.details["versions"].get("limits", "{}"))
+    cut = cutter(replace(cutting, settings=chunking_of(damaged.details), limits=limits))  # As it was cut, not as now.
     try:
         pieces = cut(parses[0])
     except Exception:  # Whatever it is, the stored parse is not what it was.
