@@ -7,7 +7,8 @@ import json
 import random
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -54,11 +55,13 @@ class InputRefused(EndpointRefused):
     Attributes:
         status: the HTTP status.
         codes: codes of the error, which quote nothing of the input.
+        what: the endpoint in words.
     """
 
-    def __init__(self, status: int, codes: frozenset[str] = frozenset()) -> None:
+    def __init__(self, status: int, codes: frozenset[str] = frozenset(), what: str = "endpoint") -> None:
         """Remember the status; the endpoint's message may quote the input and is left out."""
-        super().__init__(f"The LLM endpoint refused a request with HTTP {status}.")
+        super().__init__(f"The {what} refused a request with HTTP {status}.")
+        self.what = what
         self.status = status
         self.codes = codes
 
@@ -67,9 +70,9 @@ class InputRefused(EndpointRefused):
         """Whether the messages do not fit into the model's context."""
         return self.status == 413 or bool(self.codes & {"context_length_exceeded", "exceed_context_size_error"})
 
-    def __reduce__(self) -> tuple[type[InputRefused], tuple[int, frozenset[str]]]:
+    def __reduce__(self) -> tuple[type[InputRefused], tuple[int, frozenset[str], str]]:
         """Survive pickling with status and codes."""
-        return type(self), (self.status, self.codes)
+        return type(self), (self.status, self.codes, self.what)
 
 
 @dataclass(frozen=True)
@@ -81,12 +84,14 @@ class Attempts:
         section: of collections.yaml, where it is declared.
         host: names it in messages.
         pacer: says when a request may be sent; None where nobody else is to be considered.
+        verb: what a person does again, once it is back.
     """
 
     what: str
     section: str
     host: str
     pacer: Pacer | None
+    verb: str = "try"
 
     async def until(self, once: Callable[[float], Awaitable[T]], tokens: int, allowed: float) -> T:
         """Try until it works or the deadline passes.
@@ -112,7 +117,7 @@ class Attempts:
                 if time.monotonic() + seconds > deadline:
                     raise EndpointUnavailable(
                         f"The {self.what} {self.host} did not answer within {allowed:g} s ({retry.why}); what it had "
-                        "answered is kept, so try again when it is back."
+                        f"answered is kept, so {self.verb} again when it is back."
                     ) from None
                 await asyncio.sleep(seconds)
                 throttles += retry.throttled
@@ -126,7 +131,7 @@ class Attempts:
         except TurnTooLate as late:
             raise EndpointUnavailable(
                 f"The {self.what} {self.host} asked all to wait {late.seconds:.0f} s yet, longer than a request may; "
-                "what it had answered is kept, so try again after that."
+                f"what it had answered is kept, so {self.verb} again after that."
             ) from None
 
     async def hold_off(self, seconds: float) -> None:
@@ -144,9 +149,9 @@ class Attempts:
             tokens: of the request.
         """
         if status == 402 or codes & SPENT:
-            return EndpointRefused(f"The quota at {self.host} is used up; raise it there, then try again.")
+            return EndpointRefused(f"The quota at {self.host} is used up; raise it there, then {self.verb} again.")
         if status in REFUSALS:
-            return InputRefused(status, codes)
+            return InputRefused(status, codes, self.what)
         if status in {401, 403}:
             return ConfigurationError(
                 f"The {self.what} {self.host} refused the key (HTTP {status}); set `api_key` of {self.section} in "
@@ -173,6 +178,53 @@ class Attempts:
             f"`model` of {self.section}, and the server's log."
         )
 
+    @contextmanager
+    def in_our_terms(self, tokens: int) -> Iterator[None]:
+        """Say in our terms what the client raises inside the block.
+
+        Args:
+            tokens: of the request.
+        """
+        try:
+            yield
+        except (Retry, EndpointRefused):
+            raise
+        except Exception as error:
+            meant = self._meaning_of(error, tokens)
+            if meant is None:
+                raise
+            raise meant from None
+
+    def _meaning_of(self, error: Exception, tokens: int) -> Exception | None:
+        import httpx2
+        import openai
+
+        from resources.bounded_answers import OversizedAnswer
+
+        if isinstance(error, OversizedAnswer):
+            return EndpointRefused(
+                f"The {self.what} {self.host} gave an answer far larger than its request explains, or a compressed "
+                "one, and nothing of it was kept; check what answers at `base_url`."
+            )
+        if isinstance(error, openai.APIStatusError):
+            codes = frozenset(str(code) for code in (error.code, error.type))
+            return self.meaning(error.status_code, codes, error.response.headers, tokens)
+        if isinstance(error, TimeoutError):
+            return Retry(None, "an answer that did not end")
+        if isinstance(error, (openai.APIError, httpx2.HTTPError)):
+            return Retry(None, type(error).__name__)
+        return Retry(None, str(error)) if isinstance(error, ValueError) else None
+
+
+def time_left(deadline: float, most: float) -> float:
+    """Return the seconds that one attempt may take.
+
+    Args:
+        deadline: of all attempts, by the monotonic clock.
+        most: seconds for one.
+    """
+    return max(0.1, min(most, deadline - time.monotonic()))
+
 
 def pause(after: float | None, times: int) -> float:
     """Wait as long as the endpoint asks, else twice as long each time, with jitter; never in a tight loop."""
@@ -192,6 +244,16 @@ def decode(content: bytes) -> Any:
         return json.loads(content)
     except (ValueError, RecursionError):
         raise ValueError("an answer that is not JSON") from None
+
+
+def error_of(body: Any, wanted: str) -> Any | None:
+    """Return the error that an answer with status 200 is in truth, if it is one.
+
+    Args:
+        body: the decoded JSON.
+        wanted: the key under which it would be an answer.
+    """
+    return body.get("error") or None if isinstance(body, dict) and not body.get(wanted) else None
 
 
 def spoken(error: Any) -> tuple[int, frozenset[str]]:

@@ -9,11 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import json
-import random
-import re
-import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -21,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from resources.errors import ConfigurationError, EndpointRefused, EndpointUnavailable
-from resources.pacing import LONGEST_HOLD_SECONDS, Pacer, TurnTooLate, host_of, retry_after, seconds_to_reset
+from resources.attempts import Attempts, decode, error_of, spoken, time_left
+from resources.pacing import Pacer, host_of, seconds_to_reset
 
 if TYPE_CHECKING:
     import openai
@@ -30,21 +26,7 @@ if TYPE_CHECKING:
 Vectors = NDArray[np.float32]
 T = TypeVar("T")
 
-REFUSALS = frozenset({400, 413, 422})
-"""Statuses that say that this very input will never do."""
-
-PASSING = frozenset({408, 409, 425, 429})
-"""Statuses below 500 after which the same request may do."""
-
-SPENT = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
-"""Codes with which a server says that somebody has to pay first."""
-
-FIRST_PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 30.0
 ATTEMPT_SECONDS = 60.0
-LEAST_SHARE = 0.1
-"""Of our own pause, the least that is waited however soon the endpoint says to come back."""
-
 MOST_DIMENSIONS = 4000
 BYTES_A_NUMBER = 32
 """Room for answers: a number as JSON, with blanks, where nobody knows yet how many there are."""
@@ -65,23 +47,6 @@ class Embedded:
     vectors: Vectors
     tokens: int
     model: str
-
-
-class InputRefused(EndpointRefused):
-    """The endpoint refuses this batch as it is; a part of it may do.
-
-    Attributes:
-        status: the HTTP status.
-    """
-
-    def __init__(self, status: int) -> None:
-        """Remember the status; the endpoint's message may quote the input and is left out."""
-        super().__init__(f"The embedding endpoint refused an input with HTTP {status}.")
-        self.status = status
-
-    def __reduce__(self) -> tuple[type[InputRefused], tuple[int]]:
-        """Survive pickling with the status."""
-        return type(self), (self.status,)
 
 
 class EmbeddingEndpoint:
@@ -113,7 +78,7 @@ class EmbeddingEndpoint:
         self.concurrency = concurrency
         self.deadline_seconds = deadline_seconds
         self._api_key = api_key
-        self._pacer = pacer
+        self._attempts = Attempts("embedding endpoint", "the space", host_of(base_url), pacer, verb="refresh")
         self._client: openai.AsyncOpenAI | None = None
         self._dimensions: dict[str, int] = {}
         self.requests = 0
@@ -136,8 +101,8 @@ class EmbeddingEndpoint:
         if self._client is not None:
             await self._client.close()
             self._client = None
-        if self._pacer is not None:
-            await self._pacer.close()
+        if self._attempts.pacer is not None:
+            await self._attempts.pacer.close()
 
     async def embed(
         self,
@@ -163,120 +128,42 @@ class EmbeddingEndpoint:
             EndpointRefused: key, model or address are wrong, or an answer cannot be trusted.
             EndpointUnavailable: the deadline passed.
         """
-        allowed = self.deadline_seconds if seconds is None else seconds
-        deadline = time.monotonic() + allowed
         cost = tokens or _guess(texts)
-        failures = throttles = 0
-        while True:
-            try:
-                deadline += await self._take_turn(cost, deadline)
-                return await self._once(texts, model, dimensions, cost, deadline)
-            except _Retry as retry:
-                times = throttles if retry.throttled else failures
-                pause = _pause(retry.after, times)
-                if retry.throttled:
-                    await self._hold_off(pause)
-                if time.monotonic() + pause > deadline:
-                    raise EndpointUnavailable(
-                        f"The embedding endpoint {self.host} did not answer within {allowed:g} s ({retry.why}); what "
-                        "it had answered is kept, so refresh again when it is back."
-                    ) from None
-                await asyncio.sleep(pause)
-                throttles += retry.throttled
-                failures += not retry.throttled
+
+        async def once(deadline: float) -> Embedded:
+            return await self._once(texts, model, dimensions, cost, deadline)
+
+        return await self._attempts.until(once, cost, self.deadline_seconds if seconds is None else seconds)
 
     @property
     def host(self) -> str:
         """The address without path and credentials, which names the endpoint."""
-        return host_of(self.base_url)
-
-    async def _take_turn(self, tokens: int, deadline: float) -> float:
-        if self._pacer is None:
-            return 0.0
-        try:
-            return await self._pacer.take_turn(tokens, within=max(0.0, deadline - time.monotonic()))
-        except TurnTooLate as late:
-            raise EndpointUnavailable(
-                f"The embedding endpoint {self.host} asked all to wait {late.seconds:.0f} s yet, longer than a batch "
-                "may; what it had answered is kept, so refresh again after that."
-            ) from None
-
-    async def _hold_off(self, seconds: float) -> None:
-        if self._pacer is not None:
-            await self._pacer.hold_off(min(seconds, LONGEST_HOLD_SECONDS))
+        return self._attempts.host
 
     async def _once(
         self, texts: list[str], model: str, dimensions: int | None, tokens: int, deadline: float
     ) -> Embedded:
-        import openai
-
-        from resources.bounded_answers import OversizedAnswer, room
+        from resources.bounded_answers import room
 
         assert self._client is not None, "open the endpoint with `async with`"
         further: dict[str, Any] = {} if dimensions is None else {"dimensions": dimensions}
         room.set(_room(len(texts), dimensions or self._dimensions.get(model)))
-        left = max(0.1, min(ATTEMPT_SECONDS, deadline - time.monotonic()))
+        left = time_left(deadline, ATTEMPT_SECONDS)
         self.requests += 1
-        try:
+        with self._attempts.in_our_terms(tokens):
             # The client's own timeout is one a read: an answer that drips would never run into it.
             async with asyncio.timeout(left):
                 answer = await self._client.embeddings.with_raw_response.create(
                     input=texts, model=model, encoding_format="base64", timeout=left, **further
                 )
             response = answer.http_response
-            body = _decode(response.content)
-            if _holds_error(body):
-                raise self._classify(*_spoken(body["error"]), response.headers, tokens)
+            body = decode(response.content)
+            if error := error_of(body, "data"):
+                raise self._attempts.meaning(*spoken(error), response.headers, tokens)
             embedded = read_answer(body, len(texts))
-        except openai.APIStatusError as error:
-            codes = frozenset(str(code) for code in (error.code, error.type))
-            raise self._classify(error.status_code, codes, error.response.headers, tokens) from None
-        except OversizedAnswer:
-            raise EndpointRefused(
-                f"The embedding endpoint {self.host} gave an answer far larger than its request explains, or a "
-                "compressed one, and nothing of it was kept; check what answers at `base_url`."
-            ) from None
-        except openai.APIConnectionError as error:
-            raise _Retry(None, type(error).__name__) from None
-        except TimeoutError:
-            raise _Retry(None, "an answer that did not end") from None
-        except ValueError as error:
-            raise _Retry(None, str(error)) from None
         self._dimensions[model] = embedded.vectors.shape[1]
-        await self._hold_off(seconds_to_reset(response.headers, tokens) or 0.0)
+        await self._attempts.hold_off(seconds_to_reset(response.headers, tokens) or 0.0)
         return embedded
-
-    def _classify(self, status: int, codes: frozenset[str], headers: Mapping[str, str], tokens: int) -> Exception:
-        """Say what an answer other than vectors means for the batch."""
-        if status == 402 or codes & SPENT:
-            return EndpointRefused(f"The quota at {self.host} is used up; raise it there, then refresh again.")
-        if status in REFUSALS:
-            return InputRefused(status)
-        if status in {401, 403}:
-            return ConfigurationError(
-                f"The embedding endpoint {self.host} refused the key (HTTP {status}); set `api_key` of the space in "
-                "collections.yaml to ${YOUR_VARIABLE} and put the key there."
-            )
-        if status == 404:
-            return ConfigurationError(
-                f"The embedding endpoint {self.host} knows no such model or address (HTTP 404); check `model` and "
-                "`base_url`, which usually ends in /v1."
-            )
-        if status in PASSING or status >= 500:
-            asked = retry_after(headers)
-            throttled = status == 429 or (status == 503 and asked is not None)
-            if throttled and asked is None:
-                asked = seconds_to_reset(headers, tokens)
-            return _Retry(asked, f"HTTP {status}", throttled=throttled)
-        if 300 <= status < 400:
-            return EndpointRefused(
-                f"The embedding endpoint {self.host} redirects (HTTP {status}), which would take texts to a server "
-                "that nobody declared; set `base_url` to the address that is meant."
-            )
-        return EndpointRefused(
-            f"The embedding endpoint {self.host} answered HTTP {status} with an error and no vectors; check `base_url` "
-            "and `model` of the space, and the server's log."
-        )
 
     def run(self, work: Callable[[EmbeddingEndpoint], Coroutine[Any, Any, T]]) -> T:
         """Open the endpoint, do some asynchronous work with it, close it."""
@@ -286,14 +173,6 @@ class EmbeddingEndpoint:
                 return await work(self)
 
         return asyncio.run(opened())
-
-
-class _Retry(Exception):  # Never leaves this module.
-    def __init__(self, after: float | None, why: str, *, throttled: bool = False) -> None:
-        super().__init__(why)
-        self.after = after
-        self.why = why
-        self.throttled = throttled
 
 
 def _guess(texts: list[str]) -> int:
@@ -306,35 +185,6 @@ def _room(inputs: int, dimensions: int | None) -> int:
     from resources.bounded_answers import PLAIN_ROOM_BYTES
 
     return PLAIN_ROOM_BYTES + inputs * (1024 + (dimensions or MOST_DIMENSIONS) * BYTES_A_NUMBER)
-
-
-def _pause(after: float | None, times: int) -> float:
-    """Wait as long as the endpoint asks, else twice as long each time, with jitter; never in a tight loop."""
-    backoff: float = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(times, 16))
-    if after is not None:
-        return max(after, backoff * LEAST_SHARE)
-    return backoff * (0.5 + random.random() / 2)  # Jitter, not a secret.
-
-
-def _decode(content: bytes) -> Any:
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        raise ValueError("an answer that is not JSON") from None
-
-
-def _holds_error(body: Any) -> bool:
-    """Say whether an answer with status 200 is an error in truth."""
-    return isinstance(body, dict) and bool(body.get("error")) and not body.get("data")
-
-
-def _spoken(error: Any) -> tuple[int, frozenset[str]]:
-    """Return the status and the codes that an error names which came with status 200."""
-    if not isinstance(error, dict):
-        return 200, frozenset()
-    codes = [str(error.get(key)) for key in ("code", "status", "type")]
-    status = next((int(code) for code in codes if re.fullmatch("[345][0-9]{2}", code)), 200)
-    return status, frozenset(codes)
 
 
 def read_answer(body: Any, expected: int) -> Embedded:

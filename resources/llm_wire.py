@@ -7,13 +7,12 @@ name under which its model answers.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from resources.attempts import Attempts, Retry, decode, spoken
+from resources.attempts import Attempts, Retry, decode, error_of, spoken, time_left
 from resources.completions import Answer, Message, read_completion
 from resources.errors import EndpointRefused
 from resources.pacing import seconds_to_reset
@@ -105,7 +104,7 @@ class Wire:
         from resources.bounded_answers import PLAIN_ROOM_BYTES, room
 
         room.set(PLAIN_ROOM_BYTES + max_tokens * BYTES_A_TOKEN)
-        left = time_left(deadline)
+        left = time_left(deadline, LONGEST_ATTEMPT_SECONDS)
         plain: Any = list(messages)
         self.requests += 1
         with self.in_our_terms(tokens):
@@ -116,8 +115,8 @@ class Wire:
                 )
             response = answered.http_response
             body = decode(response.content)
-            if isinstance(body, dict) and body.get("error") and not body.get("choices"):
-                raise self.attempts.meaning(*spoken(body["error"]), response.headers, tokens)
+            if error := error_of(body, "choices"):
+                raise self.attempts.meaning(*spoken(error), response.headers, tokens)
             answer = read_completion(body)
         await self.attempts.hold_off(seconds_to_reset(response.headers, tokens) or 0.0)
         self.doubt_model(answer.model)
@@ -138,7 +137,7 @@ class Wire:
         params = self.params(max_tokens, temperature)
         if "stream_options" not in self.adapted:
             params["stream_options"] = {"include_usage": True}
-        left = time_left(deadline)
+        left = time_left(deadline, LONGEST_ATTEMPT_SECONDS)
         plain: Any = list(messages)
         self.requests += 1
         with self.in_our_terms(tokens):
@@ -153,7 +152,7 @@ class Wire:
             EndpointRefused: it is not to be trusted.
         """
         with self.in_our_terms(tokens):
-            async with asyncio.timeout(time_left(deadline)):
+            async with asyncio.timeout(time_left(deadline, LONGEST_ATTEMPT_SECONDS)):
                 return await anext(events, None)
 
     def doubt_model(self, name: str) -> None:
@@ -173,41 +172,14 @@ class Wire:
 
     @contextmanager
     def in_our_terms(self, tokens: int) -> Iterator[None]:
-        """Say in our terms what the client raises inside the block."""
-        try:
-            yield
-        except (Retry, EndpointRefused):
-            raise
-        except Exception as error:
-            meant = self._meaning(error, tokens)
-            if meant is None:
-                raise
-            raise meant from None
-
-    def _meaning(self, error: Exception, tokens: int) -> Exception | None:
-        import httpx2
+        """Say in our terms what the client raises inside the block; a parameter that is not taken is not sent again."""
         import openai
 
-        from resources.bounded_answers import OversizedAnswer
-
-        if isinstance(error, OversizedAnswer):
-            return EndpointRefused(
-                f"The LLM endpoint {self.attempts.host} gave an answer far larger than its request explains, or a "
-                "compressed one, and nothing of it was kept; check what answers at `base_url`."
-            )
-        if isinstance(error, openai.APIStatusError):
-            if error.status_code in {400, 422} and error.param in ADAPTABLE - self.adapted:
-                self.adapted.add(error.param)
-                return Retry(0.0, "a parameter that the server does not take")
-            codes = frozenset(str(code) for code in (error.code, error.type))
-            return self.attempts.meaning(error.status_code, codes, error.response.headers, tokens)
-        if isinstance(error, TimeoutError):
-            return Retry(None, "an answer that did not end")
-        if isinstance(error, (openai.APIError, httpx2.HTTPError)):
-            return Retry(None, type(error).__name__)
-        return Retry(None, str(error)) if isinstance(error, ValueError) else None
-
-
-def time_left(deadline: float) -> float:
-    """Return the seconds that one attempt may take."""
-    return max(0.1, min(LONGEST_ATTEMPT_SECONDS, deadline - time.monotonic()))
+        with self.attempts.in_our_terms(tokens):
+            try:
+                yield
+            except openai.APIStatusError as error:
+                if error.status_code in {400, 422} and error.param in ADAPTABLE - self.adapted:
+                    self.adapted.add(error.param)
+                    raise Retry(0.0, "a parameter that the server does not take") from None
+                raise

@@ -20,8 +20,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from assets.vectors.batching import Text, halves, pack
-from resources import embedding_endpoint
-from resources.embedding_endpoint import Embedded, EmbeddingEndpoint, InputRefused, read_answer
+from resources import attempts
+from resources.attempts import InputRefused
+from resources.embedding_endpoint import Embedded, EmbeddingEndpoint, read_answer
 from resources.errors import ConfigurationError, EndpointRefused, EndpointUnavailable
 from tests.fakes.embedding_server import Answer, EmbeddingServer, embed, serve
 from tests.fakes.faults import FINAL, SLOW, Fault, altered
@@ -64,7 +65,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses of milliseconds."""
-    monkeypatch.setattr(embedding_endpoint, "FIRST_PAUSE_SECONDS", 0.002)
+    monkeypatch.setattr(attempts, "FIRST_PAUSE_SECONDS", 0.002)
 
 
 def vectors_of(texts: list[str], dimensions: int = 32) -> np.ndarray[Any, np.dtype[np.float32]]:

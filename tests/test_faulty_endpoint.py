@@ -17,7 +17,7 @@ from pgvector.psycopg import register_vector
 from assets.engine import STAGES
 from assets.refresh import end_refresh, open_refresh, run_stage
 from assets.workbench import Workbench
-from resources import embedding_endpoint
+from resources import attempts
 from resources.errors import EndpointRefused, EndpointUnavailable, TransientError
 from resources.postgres import Database
 from tests.conftest import refresh, rows, write
@@ -34,7 +34,7 @@ WORD = "Penstock"
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses of milliseconds."""
-    monkeypatch.setattr(embedding_endpoint, "FIRST_PAUSE_SECONDS", 0.002)
+    monkeypatch.setattr(attempts, "FIRST_PAUSE_SECONDS", 0.002)
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from assets.vectors.spaces import KnownSpace
 from assets.vectors.spending import Purse, Spent, affordable, allowance
 from assets.workbench import Workbench
 from resources import failpoints
-from resources.embedding_endpoint import Embedded, EmbeddingEndpoint, InputRefused
+from resources.attempts import InputRefused
+from resources.embedding_endpoint import Embedded, EmbeddingEndpoint
 from resources.errors import BudgetReached, EndpointRefused
 from resources.pacing import host_of
 from resources.postgres import Session

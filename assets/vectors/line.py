@@ -16,7 +16,8 @@ from assets.vectors.batching import Text, halves
 from assets.vectors.spaces import UNIT_TOLERANCE, KnownSpace
 from assets.vectors.spending import Purse
 from resources import failpoints
-from resources.embedding_endpoint import Embedded, EmbeddingEndpoint, InputRefused, Vectors
+from resources.attempts import InputRefused
+from resources.embedding_endpoint import Embedded, EmbeddingEndpoint, Vectors
 from resources.errors import EndpointRefused
 from resources.pacing import host_of
 

@@ -10,7 +10,8 @@ import numpy as np
 from assets.settings import Space
 from assets.vectors.spaces import UNIT_TOLERANCE
 from assets.workbench import Workbench
-from resources.embedding_endpoint import EmbeddingEndpoint, InputRefused
+from resources.attempts import InputRefused
+from resources.embedding_endpoint import EmbeddingEndpoint
 from resources.errors import ConfigurationError, EndpointUnavailable
 from resources.sources import shown
 
