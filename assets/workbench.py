@@ -150,6 +150,20 @@ class Workbench:
         return database
 
     @cached_property
+    def ledger(self) -> Database | None:
+        """The database where what an LLM is asked is counted; None for a login that may only read.
+
+        Nothing is migrated for it: whoever asks a question has not asked for that.
+        """
+        if "database" in self.__dict__:
+            return self.database
+        try:
+            with self.database_as_it_is.connect():
+                return self.database_as_it_is
+        except ConfigurationError:
+            return None
+
+    @cached_property
     def parser_pool(self) -> ParserPool:
         """The parser processes."""
         return ParserPool(
@@ -213,9 +227,10 @@ class Workbench:
             )
         return self.llm
 
-    @cached_property
-    def llm_endpoint(self) -> LlmEndpoint:
-        """The declared LLM's endpoint, paced as the embedding endpoint is.
+    def open_llm(self) -> LlmEndpoint:
+        """Return a door to the declared LLM that nobody else opens or closes.
+
+        What it is asked is paced together with all other processes on the database, where this login may write there.
 
         Raises:
             ConfigurationError: none is declared, or the extra that it needs is not installed.
@@ -223,7 +238,7 @@ class Workbench:
         llm = self.declared_llm
         base_url = llm.base_url or self.doors.llm_url()
         limits = llm.requests_per_minute, llm.tokens_per_minute
-        paced = RateLimiter(self.database, limits_name(base_url), *limits) if "database" in self.__dict__ else None
+        paced = RateLimiter(self.ledger, limits_name(base_url), *limits) if self.ledger is not None else None
         return open_endpoint(llm, base_url, paced)
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """Answering a question from the published table: find passages, ask the declared LLM, check what it cites.
 
 `ask` does all of it with what is declared; `answered` is the same for callers that hold a client and an endpoint, as
-the MCP server and the evaluation do. Nothing is written.
+the MCP server and the evaluation do. Nothing is written but what it cost, where the login may write that.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from assets.answers.accounting import Bill
 from assets.answers.citing import Checked, Claim, claims_of, is_refusal, may_become_refusal
 from assets.answers.prompting import Prompt, Source, make_prompt
 from assets.answers.settings import Answers
-from assets.llm import Llm, open_endpoint
 from assets.workbench import Workbench
 from pipelines.frameworks.client import SearchClient
 from pipelines.frameworks.passages import Passage
@@ -97,25 +97,59 @@ def ask(
     client = reading_client(bench, role)
 
     async def work(endpoint: LlmEndpoint) -> Answer:
-        return await answered(client, endpoint, llm, settings, question, filter=filter, listen=listen)
+        bill = Bill(bench, llm, endpoint, "ask", _single(filter))
+        return await answered(client, bill, settings, question, filter=filter, listen=listen)
 
     try:
-        return fresh_endpoint(bench).run(work)
+        return bench.open_llm().run(work)
     finally:
         client.close()
 
 
-def fresh_endpoint(bench: Workbench) -> LlmEndpoint:
-    """Return a door to the declared LLM that nobody else opens or closes.
+class SharedAnswers:
+    """Answers questions of many, one after the other and side by side, through one endpoint and on one bill.
 
-    Args:
-        bench: settings and doors.
-
-    Raises:
-        ConfigurationError: no LLM is declared.
+    The endpoint is opened with the first question, so that its limit on requests under way holds for all together.
     """
-    llm = bench.declared_llm
-    return open_endpoint(llm, llm.base_url or bench.doors.llm_url(), None)
+
+    def __init__(self, bench: Workbench) -> None:
+        """Remember how questions are answered; nothing is opened yet.
+
+        Args:
+            bench: settings and doors, with an LLM.
+        """
+        self._bench = bench
+        self._bill: Bill | None = None
+
+    async def __call__(self, client: SearchClient, question: str, k: int) -> dict[str, Any]:
+        """Answer a question from k passages.
+
+        Args:
+            client: stands for whoever asks.
+            question: in words.
+            k: passages at most.
+
+        Returns:
+            The answer, as JSON has it.
+        """
+        if self._bill is None:
+            bill = Bill(self._bench, self._bench.declared_llm, self._bench.open_llm(), "mcp")
+            self._bill = bill  # Before anything is waited for: two first questions open one endpoint.
+            await bill.endpoint.__aenter__()
+        settings = _with_passages(self._bench.answers, k)
+        return (await answered(client, self._bill, settings, question)).as_json()
+
+    async def close(self) -> None:
+        """Close what was opened."""
+        if self._bill is not None:
+            bill, self._bill = self._bill, None
+            await bill.endpoint.__aexit__(None, None, None)
+
+
+def _single(filter: Mapping[str, Any] | None) -> str:  # noqa: A002
+    """Return the one collection that a filter names, if it names one."""
+    wanted = (filter or {}).get("collection")
+    return wanted if isinstance(wanted, str) else ""
 
 
 def _with_passages(settings: Answers, k: int | None) -> Answers:
@@ -124,8 +158,7 @@ def _with_passages(settings: Answers, k: int | None) -> Answers:
 
 async def answered(
     client: SearchClient,
-    endpoint: LlmEndpoint,
-    llm: Llm,
+    bill: Bill,
     settings: Answers,
     question: str,
     *,
@@ -136,8 +169,7 @@ async def answered(
 
     Args:
         client: asks the table, as whom it stands for.
-        endpoint: of the LLM, open.
-        llm: as declared.
+        bill: names the LLM and its open endpoint, and keeps what the answer costs.
         settings: as declared.
         question: in words.
         filter: which documents.
@@ -152,17 +184,22 @@ async def answered(
     if refused:
         return _finished(Answer(question, "not_answered", refused), found, 0, began)
     sources = [_source(passage) for passage in found]
-    most = llm.context_tokens - llm.max_output_tokens
-    while True:
-        prompt = make_prompt(question, sources, most_tokens=most)
-        checked = Checked(prompt.used)
-        try:
-            completion = await _spoken(endpoint, prompt, llm.max_output_tokens, checked, listen)
-            break
-        except InputRefused as refusal:
-            if not refusal.too_long or most < 512:
-                raise
-            most = most * 2 // 3  # Its tokens are shorter than we guessed.
+    most = bill.llm.context_tokens - bill.llm.max_output_tokens
+    charged = 0, 0
+    try:
+        while True:
+            prompt = make_prompt(question, sources, most_tokens=most)
+            checked = Checked(prompt.used)
+            try:
+                completion = await _spoken(bill, prompt, checked, listen)
+                charged = completion.prompt_tokens, completion.completion_tokens
+                break
+            except InputRefused as refusal:
+                if not refusal.too_long or most < 512:
+                    raise
+                most = most * 2 // 3  # Its tokens are shorter than we guessed.
+    finally:
+        await bill.add(*charged)
     return _finished(_judged(question, found, prompt, checked, completion), found, prompt.used, began)
 
 
@@ -181,10 +218,9 @@ def _source(passage: Passage) -> Source:
     return Source(" > ".join([str(row["title"]), *headings]), passage.id, passage.text)
 
 
-async def _spoken(
-    endpoint: LlmEndpoint, prompt: Prompt, most: int, checked: Checked, listen: Listen | None
-) -> Completion:
+async def _spoken(bill: Bill, prompt: Prompt, checked: Checked, listen: Listen | None) -> Completion:
     """Have the model speak; what it says is checked as it comes."""
+    endpoint, most = bill.endpoint, bill.llm.max_output_tokens
     if listen is None:
         completion = await endpoint.complete(prompt.messages, max_tokens=most)
         checked.add(completion.text)

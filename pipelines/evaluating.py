@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from assets.answers.accounting import Bill
 from assets.answers.measures import Judged, f1, figures, is_supported
 from assets.answers.questions import AnswerQuestion, read_questions
-from assets.llm import record_cost
 from assets.workbench import Workbench
-from pipelines.answering import Answer, answered, fresh_endpoint
+from pipelines.answering import Answer, answered
 from pipelines.serving.asking import reading_client
 from resources.errors import ConfigurationError
 from resources.llm_endpoint import LlmEndpoint
@@ -25,11 +25,9 @@ class Report:
 
     Attributes:
         rows: question, answer and what was judged, in the order of the questions.
-        requests: that the LLM was sent, every attempt counted.
     """
 
     rows: tuple[tuple[AnswerQuestion, Answer, Judged], ...]
-    requests: int = 0
 
     @property
     def figures(self) -> dict[str, float]:
@@ -108,7 +106,12 @@ def declared_questions(
 
 
 def evaluate(
-    bench: Workbench, questions: Sequence[AnswerQuestion], *, role: str | None = None, collection: str | None = None
+    bench: Workbench,
+    questions: Sequence[AnswerQuestion],
+    *,
+    role: str | None = None,
+    collection: str = "",
+    caller: str = "evaluate-answers",
 ) -> Report:
     """Ask all questions, as many at once as the LLM takes, and judge what comes.
 
@@ -117,6 +120,7 @@ def evaluate(
         questions: with what is right.
         role: the database role that asks.
         collection: to ask all of them to; by default the one that each names, or all.
+        caller: the run or command, for the ledger of cost.
 
     Raises:
         ConfigurationError: no LLM is declared.
@@ -126,44 +130,36 @@ def evaluate(
 
     async def work(endpoint: LlmEndpoint) -> Report:
         turns = asyncio.Semaphore(llm.concurrency)
+        bill = Bill(bench, llm, endpoint, caller, collection)
 
         async def one(question: AnswerQuestion) -> tuple[AnswerQuestion, Answer, Judged]:
             nonlocal done
             where = collection or question.collection
             async with turns:
                 wanted = {"collection": where} if where else None
-                answer = await answered(client, endpoint, llm, bench.answers, question.question, filter=wanted)
+                answer = await answered(client, bill, bench.answers, question.question, filter=wanted)
             done += 1
             bench.progress("answers", done, len(questions))
             return question, answer, judge(question, answer)
 
-        rows = await asyncio.gather(*(one(question) for question in questions))
-        return Report(tuple(rows), endpoint.requests)
+        return Report(tuple(await asyncio.gather(*(one(question) for question in questions))))
 
     try:
-        return fresh_endpoint(bench).run(work)
+        return bench.open_llm().run(work)
     finally:
         client.close()
 
 
 def evaluate_collection(bench: Workbench, collection: str, run_id: str) -> Report:
-    """Ask a collection its golden questions, and add what that cost to the ledger.
+    """Ask a collection its golden questions.
 
     Args:
-        bench: of a run: it may write.
+        bench: settings and doors.
         collection: which.
-        run_id: for the ledger.
+        run_id: for the ledger of cost.
     """
-    llm = bench.declared_llm
-    report = evaluate(bench, declared_questions(bench, collection=collection), collection=collection)
-    prompt, completion = report.tokens
-    with bench.database.connect() as session:
-        record_cost(
-            session, llm, fresh_endpoint(bench), collection=collection, run_id=run_id, stage="answers",
-            timezone=bench.collections[collection].timezone, requests=report.requests, inputs=len(report.rows),
-            prompt_tokens=prompt, completion_tokens=completion,
-        )  # fmt: skip
-    return report
+    asked = declared_questions(bench, collection=collection)
+    return evaluate(bench, asked, collection=collection, caller=run_id)
 
 
 def judge(question: AnswerQuestion, answer: Answer) -> Judged:

@@ -21,13 +21,11 @@ from assets.answers.settings import Answers
 from assets.llm import Llm
 from assets.naming import Naming
 from assets.workbench import Workbench
-from pipelines.answering import answered, ask, fresh_endpoint
+from pipelines.answering import SharedAnswers, ask
 from pipelines.cli import ask as command
-from pipelines.cli.mcp import _answering
 from pipelines.config import load
 from pipelines.definitions import build_defs
 from pipelines.evaluating import declared_questions, evaluate, evaluate_collection
-from pipelines.frameworks.client import SearchClient
 from pipelines.serving.mcp_server import Identity, build_server
 from resources.errors import ConfigurationError, EndpointUnavailable
 from tests.fakes.llm_server import LlmServer, serve_llm
@@ -161,16 +159,19 @@ def test_what_fails_is_said(served: Served, llm: LlmServer, bench: Workbench) ->
 
 def test_the_tool_ask_is_there_where_an_llm_is_declared(served: Served, bench: Workbench) -> None:
     async def asked() -> None:
-        async with Client(build_server(Identity(served.client()), answer=_answering(bench))) as client:
+        answers = SharedAnswers(bench)
+        async with Client(build_server(Identity(served.client()), answer=answers)) as client:
             assert [tool.name for tool in (await client.list_tools()).tools][-1] == "ask"
             both = await asyncio.gather(*(client.call_tool("ask", {"question": GATE, "role": STAFF}) for _ in range(2)))
             for answer in both:
                 assert answer.structured_content is not None
                 assert answer.structured_content["citations"][0]["uri"] == "ops/gate.md"
                 assert "staff" not in {one["collection"] for one in answer.structured_content["retrieved"]}
+        await answers.close()
+        async with Client(build_server(Identity(served.client()))) as client:
+            assert "ask" not in [tool.name for tool in (await client.list_tools()).tools]
 
     asyncio.run(asked())
-    assert _answering(replace(bench, llm=None)) is None
 
 
 @pytest.fixture
@@ -220,15 +221,83 @@ def test_answers_are_evaluated_by_rules(bench: Workbench, shell: CliRunner, llm:
         declared_questions(bench)
 
 
-def test_a_login_that_only_reads_is_enough(served: Served, bench: Workbench) -> None:
+def test_a_login_that_only_reads_is_enough_and_writes_nothing(served: Served, bench: Workbench) -> None:
     assert LOGIN in bench.doors.database_url()
+    assert bench.ledger is None
+    before = costs(served)
+    assert ask(bench, GATE).status == "answered"
+    assert costs(served) == before
 
-    async def work(endpoint: Any) -> Any:
-        client: SearchClient = served.client()
-        assert bench.llm is not None
-        return await answered(client, endpoint, bench.llm, bench.answers, GATE)
 
-    assert fresh_endpoint(bench).run(work).status == "answered"
+def costs(served: Served) -> dict[tuple[str, str], tuple[int, int, int, int]]:
+    """What the ledger holds of answers: requests, inputs, tokens and answered tokens, by caller and collection."""
+    statement = "SELECT run_id, collection, requests, inputs, tokens, output_tokens FROM costs WHERE stage = 'answers'"
+    with served.bench.database.connect() as session:
+        rows = session.connection.execute(statement).fetchall()
+    return {(caller, where): (requests, inputs, tokens, out) for caller, where, requests, inputs, tokens, out in rows}
+
+
+@pytest.fixture
+def paying(served: Served, llm: LlmServer) -> Workbench:
+    """A bench whose login may write the ledger, which is empty."""
+    with served.bench.database.connect() as session:
+        session.connection.execute("DELETE FROM costs WHERE stage = 'answers'")
+        session.connection.execute("DELETE FROM rate_limits")
+    return replace(declared(served, llm), doors=served.bench.doors)
+
+
+def test_a_login_that_may_write_has_answers_in_the_ledger(served: Served, paying: Workbench, llm: LlmServer) -> None:
+    answer = ask(paying, GATE)
+    tokens = answer.prompt_tokens + answer.completion_tokens
+    assert costs(served) == {("ask", ""): (1, 1, tokens, answer.completion_tokens)}
+    llm.script = [(503, {}, {}), None]
+    ask(paying, GATE, filter={"collection": "handbook"})
+    assert costs(served)["ask", "handbook"][:2] == (2, 1)
+
+
+def test_an_attempt_that_brought_no_answer_is_in_the_ledger(served: Served, paying: Workbench, llm: LlmServer) -> None:
+    llm.trouble = lambda body: (401, {}, {"error": {"message": "no"}})
+    with pytest.raises(ConfigurationError):
+        ask(paying, GATE)
+    assert costs(served) == {("ask", ""): (1, 0, 0, 0)}
+
+
+def test_a_ledger_that_cannot_be_written_loses_no_answer(
+    paying: Workbench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def away(*_: Any, **__: Any) -> None:
+        raise EndpointUnavailable("away")
+
+    monkeypatch.setattr("assets.answers.accounting.record_cost", away)
+    assert ask(paying, GATE).status == "answered"
+    assert "not in the ledger of cost" in caplog.text
+
+
+def test_answers_heed_the_limits_that_all_processes_share(served: Served, paying: Workbench, llm: LlmServer) -> None:
+    paying = replace(paying, llm=paying.declared_llm.model_copy(update={"requests_per_minute": 60}))
+    ask(paying, GATE)
+    with served.bench.database.connect() as session:
+        sent = "SELECT endpoint, sum(requests) FROM rate_usage WHERE endpoint LIKE '%(llm)' GROUP BY 1"
+        assert session.connection.execute(sent).fetchall() == [(f"{llm.url.split('/')[2]} (llm)", 1)]
+        hold = "UPDATE rate_limits SET blocked_until = clock_timestamp() + interval '50 seconds' WHERE endpoint LIKE %s"
+        session.connection.execute(hold, ["%(llm)"])
+    with pytest.raises(EndpointUnavailable, match="asked all to wait"):
+        ask(paying, GATE)
+    assert len(llm.bodies) == 1
+
+
+def test_the_questions_of_assistants_share_one_endpoint_and_one_bill(
+    served: Served, paying: Workbench, llm: LlmServer
+) -> None:
+    answers = SharedAnswers(replace(paying, llm=paying.declared_llm.model_copy(update={"concurrency": 1})))
+
+    async def asked() -> None:
+        await asyncio.gather(*(answers(served.client(), GATE, 2) for _ in range(4)))
+        await answers.close()
+
+    asyncio.run(asked())
+    assert llm.most == 1
+    assert costs(served)["mcp", ""][:2] == (4, 4)
 
 
 def test_the_asset_asks_the_collections_questions_and_keeps_what_it_cost(
@@ -239,6 +308,8 @@ def test_the_asset_asks_the_collections_questions_and_keeps_what_it_cost(
     path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     made = declared(served, llm, answers={"questions": str(path)})
     bench = replace(made, doors=served.bench.doors)  # A run may write.
+    with bench.database.connect() as session:
+        session.connection.execute("DELETE FROM costs WHERE stage = 'answers'")
     asset = build_answer_quality(Naming(), evaluate_collection)
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("collections", ["handbook"])
@@ -247,9 +318,9 @@ def test_the_asset_asks_the_collections_questions_and_keeps_what_it_cost(
     found = materialized.materialization.metadata
     assert found["answered"].value == 1.0
     assert found["refused"].value == 0.0
-    with bench.database.connect() as session:
-        paid = session.connection.execute("SELECT inputs, tokens > 0 FROM costs WHERE stage = 'answers'").fetchall()
-    assert paid == [(2, True)]
+    [((run, where), (requests, inputs, tokens, _))] = costs(served).items()
+    assert (run, where, requests, inputs) == (result.run_id, "handbook", 2, 2)
+    assert tokens > 0
 
 
 def test_the_asset_is_there_where_questions_and_an_llm_are_declared(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_a_declaration_that_cannot_work_is_refused_in_a_sentence(tmp_path: Path,
 
 def test_what_needs_an_llm_says_what_to_declare(bench: Workbench) -> None:
     with pytest.raises(ConfigurationError, match="base_url and model") as missing:
-        _ = bench.llm_endpoint
+        bench.open_llm()
     assert missing.value.exit_code == 2
 
 

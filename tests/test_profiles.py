@@ -149,7 +149,6 @@ def test_an_unchanged_document_is_asked_about_once_and_nothing_heavy_is_loaded(
     report, _ = describe_all(make())
     assert not report.changed
     assert len(llm.bodies) == asked
-    assert "llm_endpoint" not in bench.__dict__ or len(llm.bodies) == asked
 
 
 def test_a_copy_shows_its_profile_with_the_publish_itself(make: Make, database: Database, corpus: Path) -> None:

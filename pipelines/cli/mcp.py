@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from assets.workbench import Workbench
 from pipelines.workbench import make_workbench
 from resources.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from pipelines.frameworks.client import SearchClient
-    from pipelines.serving.mcp_server import Answer
 
 
 @click.command()
@@ -47,25 +42,10 @@ def _print_token(role: str) -> None:
     click.echo(f"line, for the file:     {line}")
 
 
-def _answering(bench: Workbench) -> Answer | None:
-    """Return what answers questions; None where no LLM is declared."""
-    from pipelines.answering import answered, fresh_endpoint
-
-    llm = bench.llm
-    if llm is None:
-        return None
-
-    async def answer(client: SearchClient, question: str, k: int) -> dict[str, Any]:
-        settings = bench.answers.model_copy(update={"passages": k})
-        async with fresh_endpoint(bench) as endpoint:
-            return (await answered(client, endpoint, llm, settings, question)).as_json()
-
-    return answer
-
-
 def _serve(bench: Workbench, *, http: bool, port: int, role: str | None, tokens: Path | None) -> None:
     import anyio
 
+    from pipelines.answering import SharedAnswers
     from pipelines.serving.asking import reading_client
     from pipelines.serving.mcp_server import Identity, build_server, http_app
     from pipelines.serving.tokens import TokenFile
@@ -74,7 +54,8 @@ def _serve(bench: Workbench, *, http: bool, port: int, role: str | None, tokens:
     identity = Identity(reading_client(bench, role), kept, bench.names.prefix)
     if kept is None:
         anyio.run(identity.asking)  # Before anybody waits for it: who asks may read, and not everything.
-    server = build_server(identity, answer=_answering(bench), port=port)
+    answers = SharedAnswers(bench) if bench.llm is not None else None
+    server = build_server(identity, answer=answers, port=port)
     if not http:
         server.run("stdio")
         return
