@@ -137,6 +137,19 @@ def test_a_pinned_collection_says_who_pinned_it_and_how_to_go_on(
     assert check(capsys) == [told + "`suimon unpin notes` lets them."]
 
 
+def test_what_was_asked_for_all_collections_is_told_too(
+    make_bench: Callable[..., Workbench], database: Database, read: Read
+) -> None:
+    refresh(make_bench())
+    change(
+        database,
+        "INSERT INTO costs (collection, run_id, stage, model, endpoint, hour, requests, inputs, tokens) "
+        "VALUES ('', 'ask', 'answers', 'm', 'e', date_trunc('hour', clock_timestamp()), 2, 1, 9)",
+    )
+    [told] = [row for row in read()["costs"] if row["stage"] == "answers"]
+    assert (told["collection"], told["day_requests"], told["day_inputs"], told["day_tokens"]) == ("", 2, 1, 9)
+
+
 def test_the_ledger_of_cost_is_told_by_refresh_and_by_day(
     make_bench: Callable[..., Workbench], corpus: Path, database: Database, endpoint: EmbeddingServer, read: Read
 ) -> None:

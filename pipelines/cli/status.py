@@ -257,7 +257,7 @@ def _show_quality(rows: list[dict[str, Any]]) -> None:
 def _show_costs(rows: list[dict[str, Any]]) -> None:
     lines = [
         (
-            row["collection"], when, row["model"], f"{row[f'{key}_requests']:,}", f"{row[f'{key}_inputs']:,}",
+            row["collection"] or "(all)", when, row["stage"], row["model"], f"{row[f'{key}_requests']:,}", f"{row[f'{key}_inputs']:,}",
             f"{row[f'{key}_tokens']:,}", _money(row[f"{key}_cost"], row["currency"]),
         )
         for row in rows
@@ -266,7 +266,7 @@ def _show_costs(rows: list[dict[str, Any]]) -> None:
     ]  # fmt: skip
     if lines:
         console.print()
-        table(("collection", "when", "model", "requests", "texts", "tokens", "cost"), lines, title="cost")
+        table(("collection", "when", "for", "model", "requests", "inputs", "tokens", "cost"), lines, title="cost")
 
 
 def _money(amount: float | None, currency: str | None) -> str:

@@ -1,4 +1,5 @@
 -- Purpose: what the last refresh of each collection cost, and its day, which begins at midnight in its time zone.
+-- What was asked for several collections together has an empty name.
 -- Parameters: collections and timezones, of equal length; other collections count their days in UTC.
 -- Index: costs_pkey, costs_by_hour.
 SELECT
@@ -14,7 +15,16 @@ SELECT
     coalesce(sum(paid.inputs) FILTER (WHERE paid.hour >= today.midnight), 0)::bigint AS day_inputs,
     coalesce(sum(paid.tokens) FILTER (WHERE paid.hour >= today.midnight), 0)::bigint AS day_tokens,
     sum(paid.cost) FILTER (WHERE paid.hour >= today.midnight)::float8 AS day_cost
-FROM collections AS c
+FROM (
+    SELECT
+        name,
+        collection_id
+    FROM collections
+    UNION ALL
+    SELECT
+        '',
+        null
+) AS c
 LEFT JOIN unnest(%(collections)s::text[], %(timezones)s::text[]) AS z (name, timezone) ON c.name = z.name
 CROSS JOIN LATERAL (SELECT date_trunc('day', clock_timestamp(), coalesce(z.timezone, 'UTC')) AS midnight) AS today
 LEFT JOIN LATERAL (
