@@ -257,7 +257,8 @@ def _show_quality(rows: list[dict[str, Any]]) -> None:
 def _show_costs(rows: list[dict[str, Any]]) -> None:
     lines = [
         (
-            row["collection"] or "(all)", when, row["stage"], row["model"], f"{row[f'{key}_requests']:,}", f"{row[f'{key}_inputs']:,}",
+            row["collection"] or "(all)", when, row["stage"], row["model"],
+            f"{row[f'{key}_requests']:,}", f"{row[f'{key}_inputs']:,}",
             f"{row[f'{key}_tokens']:,}", _money(row[f"{key}_cost"], row["currency"]),
         )
         for row in rows
