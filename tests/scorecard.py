@@ -23,7 +23,8 @@ from psycopg.sql import SQL, Identifier
 from assets.workbench import Workbench
 from resources import failpoints
 from resources.postgres import Database
-from tests.fakes.embedding_server import Answer, EmbeddingServer
+from tests.fakes.embedding_server import EmbeddingServer
+from tests.fakes.http_wire import Answer
 
 REPORT_VARIABLE = "SUIMON_SCORECARD"
 """Names the file that the measurements are written to; without it they are only asserted."""

@@ -21,7 +21,8 @@ from resources.errors import GateClosed
 from resources.postgres import Database
 from tests.conftest import refresh, rows, write
 from tests.fakes import counted_audits
-from tests.fakes.embedding_server import Answer, EmbeddingServer
+from tests.fakes.embedding_server import EmbeddingServer
+from tests.fakes.http_wire import Answer
 
 pytestmark = pytest.mark.great_expectations
 

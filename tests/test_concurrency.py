@@ -26,7 +26,8 @@ from resources.errors import TransientError
 from resources.migrator import migrate, read_state
 from resources.postgres import Database
 from tests.conftest import rows, write
-from tests.fakes.embedding_server import Answer, EmbeddingServer, serve
+from tests.fakes.embedding_server import EmbeddingServer, serve
+from tests.fakes.http_wire import Answer
 from tests.processes import Job, Nursery, Process, nursery, until
 
 TEXTS = 40

@@ -24,8 +24,9 @@ from resources import attempts
 from resources.attempts import InputRefused
 from resources.embedding_endpoint import Embedded, EmbeddingEndpoint, read_answer
 from resources.errors import ConfigurationError, EndpointRefused, EndpointUnavailable
-from tests.fakes.embedding_server import Answer, EmbeddingServer, embed, serve
+from tests.fakes.embedding_server import EmbeddingServer, embed, serve
 from tests.fakes.faults import FINAL, SLOW, Fault, altered
+from tests.fakes.http_wire import Answer
 
 PROPERTY = settings(max_examples=80, deadline=None)
 KEY = "sk-very-secret-0123456789"

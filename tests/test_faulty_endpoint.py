@@ -21,8 +21,9 @@ from resources import attempts
 from resources.errors import EndpointRefused, EndpointUnavailable, TransientError
 from resources.postgres import Database
 from tests.conftest import refresh, rows, write
-from tests.fakes.embedding_server import EmbeddingServer, Scripted, embed
+from tests.fakes.embedding_server import EmbeddingServer, embed
 from tests.fakes.faults import FINAL, HARMLESS, PASSING, PAUSES, SLOW, Fault
+from tests.fakes.http_wire import Scripted
 
 SEEDS = 10
 _numbers = itertools.count()

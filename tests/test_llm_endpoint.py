@@ -20,7 +20,8 @@ from tests.fakes.faults import (
     reset_in_mid_body,
     stream_without_end,
 )
-from tests.fakes.llm_server import Answer, LlmServer, Scripted, events, serve_llm, streaming
+from tests.fakes.http_wire import Answer, Scripted
+from tests.fakes.llm_server import LlmServer, events, serve_llm, streaming
 
 SECRET = "Confidential-Penstock-4711"
 ASKED: list[Message] = [

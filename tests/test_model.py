@@ -38,7 +38,8 @@ from resources.errors import SuimonError
 from resources.parser_pool import ParserPool
 from resources.postgres import Database
 from tests.conftest import rows, write
-from tests.fakes.embedding_server import Answer, EmbeddingServer, serve
+from tests.fakes.embedding_server import EmbeddingServer, serve
+from tests.fakes.http_wire import Answer
 from tests.worlds import assert_counted
 
 SHORT = 60

@@ -17,7 +17,8 @@ from assets.workbench import Workbench
 from resources.errors import ConfigurationError, EndpointRefused, PermanentError
 from resources.postgres import Database
 from tests.conftest import refresh, rows, write
-from tests.fakes.embedding_server import Answer, EmbeddingServer
+from tests.fakes.embedding_server import EmbeddingServer
+from tests.fakes.http_wire import Answer
 
 MakeBench = Callable[..., Workbench]
 

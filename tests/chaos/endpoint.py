@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.fakes.embedding_server import Answer, EmbeddingServer, serve
+from tests.fakes.embedding_server import EmbeddingServer, serve
+from tests.fakes.http_wire import Answer
 
 
 @dataclass

@@ -7,25 +7,19 @@ are near each other.
 from __future__ import annotations
 
 import base64
-import json
 import math
 import re
 import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import numpy as np
 
-Answer = tuple[int, dict[str, str], Any]
-"""Status, headers, body: something for JSON, bytes, or a function that writes what it likes to the connection."""
-
-Scripted = Answer | Callable[[Answer], Answer] | None
-"""An answer, or what becomes of the proper one; None leaves it as it is."""
+from tests.fakes.http_wire import Answer, Scripted, served
 
 
 def embed(text: str, dimensions: int) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -116,52 +110,8 @@ class EmbeddingServer:
         return 200, {}, {"object": "list", "model": self.model, "data": data, "usage": usage}
 
 
-class QuietServer(ThreadingHTTPServer):
-    """A threading server that says nothing of lost connections."""
-
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of connections that were reset, which is what some tests are about."""
-
-
 @contextmanager
 def serve(server: EmbeddingServer) -> Iterator[EmbeddingServer]:
     """Run a server on loopback for as long as the block lasts."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            status, headers, answer = server.answer(body, dict(self.headers.items()))
-            with suppress(OSError):  # Whoever asked may have gone.
-                self._give(status, headers, answer)
-
-        def _give(self, status: int, headers: dict[str, str], answer: Any) -> None:
-            if callable(answer):
-                self.close_connection = True
-                answer(self)
-                return
-            content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    httpd = QuietServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    server.url = f"http://127.0.0.1:{httpd.server_address[1]}/v1"
-    try:
+    with served(server.answer) as server.url:
         yield server
-    finally:
-        httpd.shutdown()
-        httpd.server_close()
-        thread.join()

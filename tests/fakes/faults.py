@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from resources.errors import EndpointRefused, EndpointUnavailable, SuimonError
-from tests.fakes.embedding_server import Answer, Scripted
+from tests.fakes.http_wire import Answer, Scripted
 
 DRIP_SECONDS = 0.02
 HUGE_BYTES = 48 << 20

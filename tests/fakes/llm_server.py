@@ -6,19 +6,14 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from tests.fakes.embedding_server import QuietServer
+from tests.fakes.http_wire import Answer, Scripted, served
 
 Body = dict[str, Any]
-Answer = tuple[int, dict[str, str], Any]
-"""Status, headers, body: something for JSON, bytes, or a function that writes what it likes to the connection."""
-
-Scripted = Answer | Callable[[Answer], Answer] | None
-"""An answer, or what becomes of the proper one; None leaves it as it is."""
 
 
 @dataclass
@@ -135,40 +130,11 @@ def streaming(parts: list[bytes], pause: float = 0.0) -> Callable[[BaseHTTPReque
 def serve_llm(server: LlmServer) -> Iterator[LlmServer]:
     """Run a server on loopback for as long as the block lasts."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def asked(body: Body, headers: dict[str, str]) -> Answer:
+        status, more, answer = server.answer(body, headers)
+        if body.get("stream") and status == 200 and isinstance(answer, dict) and "choices" in answer:
+            answer = streaming(events(answer))
+        return status, more, answer
 
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            status, headers, answer = server.answer(body, dict(self.headers.items()))
-            if body.get("stream") and status == 200 and isinstance(answer, dict) and "choices" in answer:
-                answer = streaming(events(answer))
-            with suppress(OSError):  # Whoever asked may have gone.
-                self._give(status, headers, answer)
-
-        def _give(self, status: int, headers: dict[str, str], answer: Any) -> None:
-            if callable(answer):
-                self.close_connection = True
-                answer(self)
-                return
-            content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-            self.send_response(status)
-            for name, value in ({"Content-Type": "application/json"} | headers).items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    httpd = QuietServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    server.url = f"http://127.0.0.1:{httpd.server_address[1]}/v1"
-    try:
+    with served(asked) as server.url:
         yield server
-    finally:
-        httpd.shutdown()
-        httpd.server_close()
-        thread.join()
