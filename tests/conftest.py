@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -222,8 +223,25 @@ def served(
     postgres: str, template: str, parser_pool: ParserPool, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Served]:
     """A published table with readers, for tests that only read it."""
-    name = f"served_{os.getpid()}"
+    with _served(postgres, template, parser_pool, tmp_path_factory, 32) as table:
+        yield table
+
+
+@pytest.fixture(scope="session")
+def served_as_halfvec(
+    postgres: str, template: str, parser_pool: ParserPool, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
+    """The same with more dimensions than an index takes of `vector`."""
+    with _served(postgres, template, parser_pool, tmp_path_factory, 2001) as table:
+        yield table
+
+
+@contextmanager
+def _served(
+    postgres: str, template: str, pool: ParserPool, folders: pytest.TempPathFactory, dimensions: int
+) -> Iterator[Served]:
+    name = f"served_{os.getpid()}_{dimensions}"
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))
-    with serve(EmbeddingServer()) as server:
-        yield serve_table(_dsn(postgres, name), server, parser_pool, tmp_path_factory.mktemp("served"))
+    with serve(EmbeddingServer(dimensions=dimensions)) as server:
+        yield serve_table(_dsn(postgres, name), server, pool, folders.mktemp(name))

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,8 +73,9 @@ def serve_table(dsn: str, endpoint: EmbeddingServer, pool: ParserPool, folder: P
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute(f"CREATE ROLE {STAFF}".encode())
-        connection.execute(f"CREATE ROLE {LOGIN} LOGIN NOINHERIT".encode())
+        with suppress(psycopg.errors.DuplicateObject):  # A server's roles are there for all of its databases.
+            connection.execute(f"CREATE ROLE {STAFF}".encode())
+            connection.execute(f"CREATE ROLE {LOGIN} LOGIN NOINHERIT".encode())
         connection.execute(f"GRANT suimon_reader TO {STAFF}".encode())
         connection.execute(f"GRANT suimon_reader, {STAFF} TO {LOGIN}".encode())
     bench = _bench(dsn, endpoint, pool, folder)

@@ -59,8 +59,15 @@ def test_the_example_runs_and_finds_the_gate(heading: str, served: Served, tmp_p
     assert "gate.md" in printed.splitlines()[0]
 
 
+@pytest.mark.parametrize("heading", ["The client", "LangChain"])
+def test_the_example_runs_on_half_precision(heading: str, served_as_halfvec: Served, tmp_path: Path) -> None:
+    assert "gate.md" in run(examples()[heading], Path(sys.executable), served_as_halfvec, tmp_path).splitlines()[0]
+
+
 @pytest.mark.skipif(not OTHER.exists(), reason="no environment with langchain-postgres: make pgvectorstore")
-def test_pgvectorstore_reads_the_view(served: Served, tmp_path: Path) -> None:
+@pytest.mark.parametrize("table", ["served", "served_as_halfvec"])
+def test_pgvectorstore_reads_the_view(table: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    served: Served = request.getfixturevalue(table)
     printed = run(examples()["langchain-postgres: PGVectorStore on the view"], OTHER, served, tmp_path).splitlines()
     assert "gate.md" in printed[0]
     assert len(printed) == 5
