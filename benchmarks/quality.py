@@ -420,7 +420,7 @@ def main() -> int:
     parser.add_argument("--max-tokens", type=int, default=Chunking.model_validate({}).max_tokens)
     parser.add_argument("--write", action="store_true", help=f"put the figures into {PAGE.relative_to(REPOSITORY)}")
     options = parser.parse_args()
-    retrieval = options.fixtures / "retrieval"
+    retrieval = options.fixtures.resolve() / "retrieval"
     if not retrieval.is_dir():
         sys.exit(f"There is no {retrieval}; name the folder with --fixtures.")
     sets = {name: LabelledSet(retrieval / name) for name in dict.fromkeys(one.folder for one in DIRECTIONS)}
