@@ -19,6 +19,7 @@ import psycopg
 from assets.chunks.limits import Reading, limits_of
 from assets.documents.metadata import settings_digest
 from assets.lease import Lease, acquire
+from assets.publication.settling import settle
 from assets.quality.golden import read_golden
 from assets.readers import apply_readers
 from assets.recipes import Recipe, chunk_recipe, parse_recipe
@@ -256,6 +257,7 @@ def open_refresh(bench: Workbench, name: str, run_id: str) -> Iterator[Refresh]:
                 seconds=bench.lease_seconds, wait=bench.lease_wait_seconds,
             )  # fmt: skip
             bench.leases[name] = lease
+            settle(session, lease)
             kept = read_kept(session, collection_id)  # Who had the lease before may have changed them.
         try:
             opened = session.record("refresh/open_refresh", {"collection_id": collection_id, "run_id": run_id})

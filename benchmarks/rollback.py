@@ -105,7 +105,7 @@ def main() -> None:
             failpoints.install(lambda name, seen=reached: seen.setdefault(name, time.perf_counter()))
             started = time.perf_counter()
             rollback(bench, "bench", 1 + number % 2, by="bench", run_id=f"r{number}")
-            flips.append(reached["rollback.committing"] - started)
+            flips.append(reached["rollback.committed"] - started)
             whole.append(time.perf_counter() - started)
             started = time.perf_counter()
             connection.execute("UPDATE heads SET title = title || 'x'")

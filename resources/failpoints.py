@@ -38,6 +38,7 @@ REGISTRY: dict[str, str] = {
     "publication.committing": "Everything is written; the commit is next.",
     "publication.committed": "Readers see the publish; the verdict is not recorded.",
     "rollback.committing": "The heads are back and the collection is pinned; the commit is next.",
+    "rollback.committed": "Readers are back; what was moved is not written down and words are not counted.",
     "publication.verdict_recorded": "The verdict is recorded; the stage has not reported.",
     "sweep.decided": "Publishes that are given up are marked; nothing of them is removed.",
     "sweep.chosen": "Rows of a batch of garbage are held; nothing of it is removed.",

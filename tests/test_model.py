@@ -251,7 +251,18 @@ class History(RuleBasedStateMachine):
     @rule(data=st.data())
     def roll_back(self, data: st.DataObject) -> None:
         number = data.draw(st.sampled_from(sorted(self.model.states)))
-        rollback(self.bench, "notes", number, by="model", run_id=f"run-{next(_runs)}")
+        if data.draw(st.booleans(), label="cut off after its flip"):
+
+            def cut(name: str) -> None:
+                if name == "rollback.committed":
+                    raise Interrupted
+
+            failpoints.install(cut)
+        try:
+            with contextlib.suppress(Interrupted):
+                rollback(self.bench, "notes", number, by="model", run_id=f"run-{next(_runs)}")
+        finally:
+            failpoints.install(None)
         self.model.publishes += 1
         self.model.shown = dict(self.model.states[number])
         self.model.states[self.model.publishes] = dict(self.model.shown)

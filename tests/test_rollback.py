@@ -2,22 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from assets.publication.rollback import list_publishes, rollback, unpin
+from assets.upkeep.erase import erase
+from assets.upkeep.sweep import sweep
+from assets.upkeep.verify import verify
 from assets.workbench import Workbench
+from resources import failpoints
 from resources.errors import ConfigurationError
 from resources.postgres import Database
 from tests.conftest import refresh, rows, write
 from tests.fakes.embedding_server import EmbeddingServer
+from tests.worlds import assert_counted
 
 STATE = (
     "SELECT uri, link, title, ordinal, text, metadata, embedding::text FROM search.chunks "
     "WHERE collection = 'notes' ORDER BY uri, ordinal"
 )
+
+DIFFERING = """
+    SELECT coalesce(l.document_id, h.document_id), l.publish_id, h.publish_id
+    FROM (
+        SELECT DISTINCT ON (document_id) document_id, publish_id, chunk_set_id, link, title, metadata
+        FROM corpus.publish_changes ORDER BY document_id, publish_id DESC
+    ) AS l FULL JOIN corpus.heads AS h USING (document_id)
+    WHERE (l.chunk_set_id IS NOT NULL OR h.document_id IS NOT NULL)
+    AND (l.chunk_set_id, l.link, l.title, l.metadata) IS DISTINCT FROM (h.chunk_set_id, h.link, h.title, h.metadata)
+    OR l.chunk_set_id IS NOT NULL AND l.publish_id <> h.publish_id
+"""
+"""Documents whose newest line in the ledger is not what readers see."""
+
+
+class Cut(Exception):
+    """What the failpoint raises."""
+
+
+@contextmanager
+def cut_off_after_the_flip() -> Iterator[None]:
+    """Have a rollback end after readers are back, and before anything is written down."""
+
+    def strike(name: str) -> None:
+        if name == "rollback.committed":
+            raise Cut
+
+    failpoints.install(strike)
+    try:
+        with pytest.raises(Cut):
+            yield
+    finally:
+        failpoints.install(None)
 
 
 def state(database: Database) -> list[tuple[Any, ...]]:
@@ -82,14 +122,7 @@ def test_going_back_twice_and_forward_again_shows_each_state_exactly(
     for number in (1, 3, 2, 3, 1):
         rollback(bench, "notes", number, by="somebody", run_id=f"to-{number}")
         assert state(database) == history[number - 1]
-    differing = rows(
-        database,
-        "SELECT count(*) FROM (SELECT DISTINCT ON (document_id) document_id, chunk_set_id FROM corpus.publish_changes "
-        "ORDER BY document_id, publish_id DESC) AS l FULL JOIN corpus.heads AS h USING (document_id) "
-        "WHERE l.chunk_set_id IS DISTINCT FROM h.chunk_set_id",
-        role=None,
-    )
-    assert differing == [(0,)]
+    assert rows(database, DIFFERING, role=None) == []
 
 
 @pytest.mark.usefixtures("history")
@@ -102,3 +135,96 @@ def test_a_publish_that_never_was_or_was_collected_is_refused_by_name(bench: Wor
         rollback(bench, "notes", 1, by="somebody", run_id="back")
     with pytest.raises(ConfigurationError, match="no collection 'other'"):
         rollback(bench, "other", 1, by="somebody", run_id="back")
+
+
+COMERS: dict[str, Callable[[Workbench], object]] = {
+    "a refresh": refresh,
+    "an unpin": lambda bench: unpin(bench, "notes", run_id="next"),
+    "the same rollback": lambda bench: rollback(bench, "notes", 1, by="somebody", run_id="next"),
+    "a repair": lambda bench: (unpublished(bench), verify(bench, None, repair=True, run_id="next")),
+}
+"""Who may hold the collection after a rollback that was cut off."""
+
+
+def unpublished(bench: Workbench) -> None:
+    """Damage a head, so that there is something to repair."""
+    with bench.database.connect(role=None) as session:
+        session.connection.execute("UPDATE corpus.heads SET title = 'damaged' WHERE uri = 'tides.txt'")
+
+
+@pytest.mark.parametrize("comer", COMERS)
+def test_a_rollback_that_is_cut_off_after_its_flip_is_written_down_by_whoever_comes_next(
+    bench: Workbench, database: Database, history: list[list[tuple[Any, ...]]], comer: str
+) -> None:
+    with cut_off_after_the_flip():
+        rollback(bench, "notes", 1, by="somebody", run_id="back")
+    assert state(database) == history[0]
+    assert rows(database, "SELECT count(*) FROM corpus.publish_changes WHERE publish_id = 4", role=None) == [(0,)]
+    COMERS[comer](bench)
+    assert state(database) == history[0]
+    assert rows(database, DIFFERING, role=None) == []
+    assert_counted(database)
+    with database.connect() as session:
+        publish = next(found for found in list_publishes(session, "notes") if found.number == 4)
+    assert publish.counts == {"added": 1, "changed": 1, "metadata_only": 0, "removed": 1}
+
+
+def test_heads_that_a_rollback_leaves_as_they_are_keep_their_publish(
+    bench: Workbench, database: Database, history: list[list[tuple[Any, ...]]]
+) -> None:
+    rollback(bench, "notes", 1, by="somebody", run_id="back")
+    assert state(database) == history[0]
+    found = rows(database, "SELECT DISTINCT uri, publish FROM search.chunks ORDER BY uri")
+    assert found == [("gate.md", 4), ("tides.txt", 4), ("水門.md", 1)]
+
+
+def test_until_a_rollback_is_written_down_a_comparison_finds_nothing_and_damage_all_the_same(
+    bench: Workbench, database: Database, history: list[list[tuple[Any, ...]]]
+) -> None:
+    with cut_off_after_the_flip():
+        rollback(bench, "notes", 2, by="somebody", run_id="back")
+    assert verify(bench, None, repair=False, run_id="look") == []
+    assert state(database) == history[1]
+    unpublished(bench)
+    assert [item.kind for item in verify(bench, None, repair=False, run_id="look again")] == ["heads_altered"]
+
+
+@pytest.mark.usefixtures("history")
+def test_until_a_rollback_is_written_down_what_it_shows_is_neither_collected_nor_kept_from_an_erasure(
+    bench: Workbench, database: Database, history: list[list[tuple[Any, ...]]]
+) -> None:
+    with cut_off_after_the_flip():
+        rollback(bench, "notes", 1, by="somebody", run_id="back")
+    sweep(bench, run_id="sweep", keep_days=0, keep_publishes=1)
+    assert state(database) == history[0]
+    with database.connect(role=None) as session, pytest.raises(psycopg.errors.ForeignKeyViolation):
+        session.connection.execute(
+            "DELETE FROM corpus.chunk_sets WHERE chunk_set_id IN (SELECT chunk_set_id FROM corpus.heads)"
+        )
+    erase(bench, "notes", "gate.md", by="somebody", run_id="erase")
+    refresh(bench)
+    assert state(database) == [row for row in history[0] if row[0] != "gate.md"]
+    assert rows(database, DIFFERING, role=None) == []
+    assert_counted(database)
+    unpin(bench, "notes", run_id="on")
+    refresh(bench)
+    assert state(database) == history[2]
+
+
+def test_one_rollback_that_is_cut_off_after_another_goes_back_exactly(
+    bench: Workbench, database: Database, history: list[list[tuple[Any, ...]]]
+) -> None:
+    for number in (1, 3, 2, 4):
+        with cut_off_after_the_flip():
+            rollback(bench, "notes", number, by="somebody", run_id=f"to-{number}")
+        assert state(database) == [*history, history[0]][number - 1]
+    unpin(bench, "notes", run_id="on")
+    assert rows(database, DIFFERING, role=None) == []
+
+
+def test_no_two_rollbacks_of_a_collection_are_waiting_to_be_written_down(
+    bench: Workbench, database: Database, history: list[list[tuple[Any, ...]]]
+) -> None:
+    with database.connect(role=None) as session, pytest.raises(psycopg.errors.UniqueViolation):
+        session.connection.execute("UPDATE corpus.publishes SET written_down = false")
+    assert state(database) == history[2]

@@ -5,13 +5,13 @@ Nothing is parsed, cut or embedded: what an earlier publish showed is kept until
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from assets.lease import acquire
 from assets.publication.gate import COUNTED
+from assets.publication.settling import settle
 from assets.vectors.spaces import KeptSpace, read_kept
 from assets.workbench import Workbench
 from resources import failpoints
@@ -84,20 +84,21 @@ def rollback(bench: Workbench, name: str, number: int, *, by: str, run_id: str) 
             bench.database, session, collection_id, run_id, seconds=bench.lease_seconds, wait=bench.lease_wait_seconds
         )
         try:
+            settle(session, lease)
             with session.transaction():
                 lease.confirm(session)
                 session.execute("publication/hold_readers", {"collection_id": collection_id})
                 _find(session, name, number)  # Again: a garbage collection may have come first.
-                counts = _move(session, collection_id, name, number, run_id)
+                publish = _move(session, collection_id, name, number, run_id)
                 _keep_whole(session, collection_id, name, number)
                 session.execute("publication/pin", {"collection_id": collection_id, "pinned_to": number, "by": by})
                 failpoints.reach("rollback.committing")
-            with session.transaction():  # After the flip: readers are back before the words are counted.
-                lease.confirm(session)
-                session.execute("publication/recount_terms", {"collection_id": collection_id})
+            failpoints.reach("rollback.committed")
+            settle(session, lease)  # After the flip: readers are back before the ledger is written.
+            counts = session.value("publication/read_counts", {"publish_id": publish["publish_id"]})
         finally:
             lease.release()
-    return counts
+    return {"publish_number": publish["number"]} | {kind: counts[kind] for kind in COUNTED}
 
 
 def unpin(bench: Workbench, name: str, *, run_id: str) -> bool:
@@ -118,6 +119,7 @@ def unpin(bench: Workbench, name: str, *, run_id: str) -> bool:
             bench.database, session, collection_id, run_id, seconds=bench.lease_seconds, wait=bench.lease_wait_seconds
         )
         try:
+            settle(session, lease)  # What is not in the ledger rests on the pin.
             with session.transaction():
                 lease.confirm(session)
                 return session.execute("publication/unpin", {"collection_id": collection_id}) > 0
@@ -150,12 +152,8 @@ def _move(session: Session, collection_id: int, name: str, number: int, run_id: 
         {"collection_id": collection_id, "refresh_id": None, "run_id": run_id, "kind": "rollback", "restores": number},
     )
     params = {"collection_id": collection_id, "publish_id": publish["publish_id"], "collection": name}
-    session.execute("publication/restore_changes", params | {"number": number})
-    counts = session.record("publication/count_changes", params)
-    session.execute("publication/remove_heads", params)
-    session.execute("publication/move_heads", params)
-    session.execute("publication/record_counts", params | {"counts": json.dumps(counts)})
-    return {"publish_number": publish["number"]} | {kind: counts[kind] for kind in COUNTED}
+    session.value("publication/restore_heads", params | {"number": number})
+    return publish
 
 
 def _keep_whole(session: Session, collection_id: int, name: str, number: int) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from assets.engine import audit_stage
 from assets.lease import Lease, acquire
+from assets.publication.settling import settle
 from assets.refresh import end_refresh, open_refresh, outcome_of, run_stage
 from assets.settings import Limits
 from assets.upkeep.rebuild import rebuild_index
@@ -137,6 +138,7 @@ def _holding(bench: Workbench, name: str, collection_id: int, run_id: str) -> It
         )
         bench.leases[name] = lease
         try:
+            settle(session, lease)
             yield Held(bench, session, lease, name, collection_id, read_spaces(session), run_id)
         finally:
             if bench.leases.pop(name, None) is not None:

@@ -5,22 +5,25 @@ DROP VIEW IF EXISTS used_texts;
 DROP VIEW IF EXISTS used_chunk_sets;
 DROP VIEW IF EXISTS ledger_heads;
 
--- A row a document that is published according to the ledger: the newest change that a publish wrote down for it.
--- Index: publish_changes (document_id, publish_id).
+-- A row a document that is published according to the ledger: the newest change that a publish wrote down for it. Of a
+-- rollback that has moved heads and is not written down yet, the ledger says by itself what it brought back.
+-- Index: publish_changes (document_id, publish_id), publishes_not_written_down.
 CREATE VIEW ledger_heads AS
 SELECT
     d.document_id,
     d.collection_id,
     n.name AS collection,
-    latest.chunk_set_id,
+    told.chunk_set_id,
     d.uri,
-    latest.link,
-    latest.title,
-    latest.metadata,
-    latest.publish_id,
+    told.link,
+    told.title,
+    told.metadata,
+    coalesce(moving.publish_id, latest.publish_id) AS publish_id,
     a.audience_id
 FROM documents AS d
 INNER JOIN collections AS n ON d.collection_id = n.collection_id
+LEFT JOIN publishes AS r ON d.collection_id = r.collection_id AND NOT r.written_down
+LEFT JOIN publishes AS restored ON r.collection_id = restored.collection_id AND r.restores = restored.number
 INNER JOIN LATERAL (
     SELECT
         c.chunk_set_id,
@@ -33,8 +36,24 @@ INNER JOIN LATERAL (
     ORDER BY c.publish_id DESC
     LIMIT 1
 ) AS latest ON true
-INNER JOIN LATERAL audience_of(d.collection_id, d.uri, latest.metadata) AS a ON true
-WHERE latest.chunk_set_id IS NOT null;
+INNER JOIN LATERAL (
+    SELECT
+        c.chunk_set_id,
+        c.link,
+        c.title,
+        c.metadata
+    FROM publish_changes AS c
+    WHERE c.document_id = d.document_id AND c.publish_id <= coalesce(restored.publish_id, latest.publish_id)
+    ORDER BY c.publish_id DESC
+    LIMIT 1
+) AS told ON true
+LEFT JOIN publishes AS moving
+    ON
+        r.publish_id = moving.publish_id
+        AND (latest.chunk_set_id, latest.link, latest.title, latest.metadata)
+        IS DISTINCT FROM (told.chunk_set_id, told.link, told.title, told.metadata)
+INNER JOIN LATERAL audience_of(d.collection_id, d.uri, told.metadata) AS a ON true
+WHERE told.chunk_set_id IS NOT null;
 
 -- A row a use of a chunk set: a document that shows it, or is about to.
 CREATE VIEW used_chunk_sets AS

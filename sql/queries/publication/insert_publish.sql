@@ -1,6 +1,7 @@
--- Purpose: the next publish of a collection; the lease makes its number safe. It notes the live space.
+-- Purpose: the next publish of a collection; the lease makes its number safe. It notes the live space. What a
+-- rollback moves is written down later.
 -- Parameters: collection_id, refresh_id, run_id, kind, restores. Index: publishes (collection_id, number).
-INSERT INTO publishes (collection_id, number, refresh_id, run_id, kind, restores, space)
+INSERT INTO publishes (collection_id, number, refresh_id, run_id, kind, restores, written_down, space)
 SELECT
     %(collection_id)s,
     coalesce(max(number), 0) + 1,
@@ -8,6 +9,7 @@ SELECT
     %(run_id)s,
     %(kind)s,
     %(restores)s,
+    %(kind)s <> 'rollback',
     (
         SELECT s.name FROM spaces AS s
         WHERE s.live
