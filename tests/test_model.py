@@ -5,6 +5,7 @@ Hypothesis makes the histories. `make model STEPS=3000` runs them longer; the sh
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Callable

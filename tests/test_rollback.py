@@ -137,19 +137,25 @@ def test_a_publish_that_never_was_or_was_collected_is_refused_by_name(bench: Wor
         rollback(bench, "other", 1, by="somebody", run_id="back")
 
 
+def repaired(bench: Workbench) -> object:
+    """Damage a head and mend it."""
+    damage(bench)
+    return verify(bench, None, repair=True, run_id="next")
+
+
+def damage(bench: Workbench) -> None:
+    """Have a head show what no publish gave it."""
+    with bench.database.connect(role=None) as session:
+        session.connection.execute("UPDATE corpus.heads SET title = 'damaged' WHERE uri = 'tides.txt'")
+
+
 COMERS: dict[str, Callable[[Workbench], object]] = {
     "a refresh": refresh,
     "an unpin": lambda bench: unpin(bench, "notes", run_id="next"),
     "the same rollback": lambda bench: rollback(bench, "notes", 1, by="somebody", run_id="next"),
-    "a repair": lambda bench: (unpublished(bench), verify(bench, None, repair=True, run_id="next")),
+    "a repair": repaired,
 }
 """Who may hold the collection after a rollback that was cut off."""
-
-
-def unpublished(bench: Workbench) -> None:
-    """Damage a head, so that there is something to repair."""
-    with bench.database.connect(role=None) as session:
-        session.connection.execute("UPDATE corpus.heads SET title = 'damaged' WHERE uri = 'tides.txt'")
 
 
 @pytest.mark.parametrize("comer", COMERS)
@@ -185,7 +191,7 @@ def test_until_a_rollback_is_written_down_a_comparison_finds_nothing_and_damage_
         rollback(bench, "notes", 2, by="somebody", run_id="back")
     assert verify(bench, None, repair=False, run_id="look") == []
     assert state(database) == history[1]
-    unpublished(bench)
+    damage(bench)
     assert [item.kind for item in verify(bench, None, repair=False, run_id="look again")] == ["heads_altered"]
 
 
