@@ -395,7 +395,7 @@ def test_a_collection_that_may_not_be_seen_is_like_one_that_does_not_exist(
         ({"department": "水門"}, "heads_by_metadata"),
         ({"tagged": "rare"}, "heads_by_metadata"),
         ({"uri": {"prefix": "rare/"}}, "heads_by_uri"),
-        ({"collection": "small_one"}, "heads_by_audience"),
+        ({"collection": "small_one"}, "heads_by_collection_id"),
     ],
 )
 def test_what_is_outermost_is_found_through_an_index(

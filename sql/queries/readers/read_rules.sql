@@ -1,6 +1,6 @@
 -- Purpose: the rules of who may read what that are in force, in the order in which they are asked, with how many
 -- published documents each decides for and which of its roles the server does not have.
--- Parameters: collection (null for all). Index: collections (name), heads_by_audience.
+-- Parameters: collection (null for all). Index: collections (name), heads_by_collection_id.
 SELECT
     c.name AS collection,
     a.pattern,
@@ -15,7 +15,7 @@ SELECT
     ) AS missing,
     (
         SELECT count(*) FROM heads AS h
-        WHERE h.audience_id = a.audience_id
+        WHERE h.collection_id = a.collection_id AND h.audience_id = a.audience_id
     ) AS documents
 FROM collections AS c
 INNER JOIN audiences AS a ON c.collection_id = a.collection_id
