@@ -449,7 +449,7 @@ FUNCTIONS_ALONE = (
 
 def test_what_explain_analyze_tells_is_what_the_docs_say(world: World) -> None:
     """Not defended: the server counts what a policy takes away, for whoever may read a view."""
-    query = "EXPLAIN (ANALYZE, COSTS off) SELECT FROM search.documents WHERE uri = '{}'"
+    query = "EXPLAIN (ANALYZE, COSTS off) SELECT FROM search.documents WHERE collection = 'mixed' AND uri = '{}'"
     with world.connect("sec_any") as connection:
         connection.execute("SET enable_seqscan = off")
         plans = [

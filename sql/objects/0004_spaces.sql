@@ -1,15 +1,27 @@
 -- Purpose: the narrow doors through which the pipeline role causes DDL. The pipeline owns nothing; these
--- functions run as the owner, take a space by number, and build every identifier from the spaces table.
+-- functions run as the owner, take a space by number, and build every identifier from the spaces table. What pgvector
+-- brings is named with its schema, in which others may be allowed to create: it is on no search_path.
 
--- A view of what is published, with the vectors of a space.
-CREATE OR REPLACE FUNCTION show_chunks(space integer, named text) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = {corpus}, {extension}, pg_temp
+-- A space that has to be there.
+CREATE OR REPLACE FUNCTION known_space(space integer) RETURNS spaces
+LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
     chosen spaces;
 BEGIN
     SELECT * INTO STRICT chosen FROM spaces AS s WHERE s.space_id = space;
+    RETURN chosen;
+END
+$$;
+
+-- A view of what is published, with the vectors of a space.
+CREATE OR REPLACE FUNCTION show_chunks(space integer, named text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = {corpus}, pg_temp
+AS $$
+DECLARE
+    chosen CONSTANT spaces := known_space(space);
+BEGIN
     EXECUTE format('DROP VIEW IF EXISTS {search}.%I', named);
     EXECUTE format(
         -- CASE as in search.documents.
@@ -52,12 +64,11 @@ $$;
 
 CREATE OR REPLACE FUNCTION show_space(space integer) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = {corpus}, {extension}, pg_temp
+SET search_path = {corpus}, pg_temp
 AS $$
 DECLARE
-    chosen spaces;
+    chosen CONSTANT spaces := known_space(space);
 BEGIN
-    SELECT * INTO STRICT chosen FROM spaces AS s WHERE s.space_id = space;
     PERFORM show_chunks(space, 'chunks_' || chosen.name);
     IF chosen.live THEN
         PERFORM show_chunks(space, 'chunks');
@@ -82,8 +93,8 @@ BEGIN
         'CREATE VIEW %1$I AS
          SELECT c.collection_id, c.text_id,
                 CASE WHEN v.text_id IS NULL AND f.text_id IS NULL AND c.first_chunk_set > 0 THEN 1 ELSE 0 END AS missing,
-                vector_dims(v.embedding) AS dimensions,
-                %4$s(v.embedding)::float8 AS norm
+                {extension}.vector_dims(v.embedding) AS dimensions,
+                {extension}.%4$s(v.embedding)::float8 AS norm
          FROM candidate_texts(%3$s) AS c
          LEFT JOIN %2$I AS v ON c.text_id = v.text_id
          LEFT JOIN text_failures AS f ON c.text_id = f.text_id AND f.space_id = %3$s',
@@ -96,16 +107,15 @@ $$;
 
 CREATE OR REPLACE FUNCTION create_space_table(space integer) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = {corpus}, {extension}, pg_temp
+SET search_path = {corpus}, pg_temp
 AS $$
 DECLARE
-    chosen spaces;
+    chosen CONSTANT spaces := known_space(space);
 BEGIN
-    SELECT * INTO STRICT chosen FROM spaces AS s WHERE s.space_id = space;
     EXECUTE format(
         'CREATE TABLE IF NOT EXISTS %I (
             text_id bigint PRIMARY KEY REFERENCES texts,
-            embedding %s(%s) NOT NULL,
+            embedding {extension}.%s(%s) NOT NULL,
             digest bytea
         )',
         'vectors_' || chosen.name, chosen.storage, chosen.dimensions
@@ -118,7 +128,7 @@ $$;
 -- Index: pg_index by its relation.
 CREATE OR REPLACE FUNCTION has_index(space integer) RETURNS boolean
 LANGUAGE sql STABLE
-SET search_path = {corpus}, {extension}, pg_temp
+SET search_path = {corpus}, pg_temp
 AS $$
 SELECT coalesce(bool_and(i.indisvalid AND i.indisready AND i.indislive), false)
 FROM spaces AS s
@@ -181,7 +191,7 @@ LANGUAGE plpgsql
 AS $$
 DECLARE
     statement text := format(
-        'CREATE INDEX %I ON %I USING hnsw (embedding %s)',
+        'CREATE INDEX %I ON %I USING hnsw (embedding {extension}.%s)',
         named, 'vectors_' || chosen.name, chosen.storage || '_cosine_ops'
     );
 BEGIN
@@ -196,7 +206,7 @@ $$;
 DROP FUNCTION IF EXISTS build_vector_index(integer);
 CREATE OR REPLACE FUNCTION build_vector_index(space integer, memory_mb integer DEFAULT 512) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = {corpus}, {extension}, pg_temp
+SET search_path = {corpus}, pg_temp
 AS $$
 DECLARE
     chosen spaces;
@@ -221,7 +231,7 @@ $$;
 -- complete. Readers behind the exchange of the view wait for its lock_timeout at most.
 CREATE OR REPLACE FUNCTION promote_space(space integer) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = {corpus}, {extension}, pg_temp
+SET search_path = {corpus}, pg_temp
 SET lock_timeout = '200ms'
 AS $$
 BEGIN
@@ -234,7 +244,7 @@ $$;
 -- Removes a space with all that it holds; how many rows of each table. The ledger of cost stays.
 CREATE OR REPLACE FUNCTION drop_space(space integer) RETURNS TABLE (name text, removed bigint)
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = {corpus}, {extension}, pg_temp
+SET search_path = {corpus}, pg_temp
 SET lock_timeout = '200ms'
 AS $$
 DECLARE
@@ -262,7 +272,7 @@ $$;
 -- every row once it has grown. Fresh statistics throw such plans away. A table in use elsewhere is skipped.
 CREATE OR REPLACE FUNCTION refresh_statistics() RETURNS void
 LANGUAGE sql SECURITY DEFINER
-SET search_path = {corpus}, {extension}, pg_temp
+SET search_path = {corpus}, pg_temp
 AS $$
 ANALYZE (SKIP_LOCKED) documents, elements, chunk_sets, texts, chunks, heads, publish_changes,
 element_passes, chunk_set_passes, vector_passes;
@@ -271,7 +281,7 @@ REVOKE ALL ON FUNCTION refresh_statistics() FROM public;
 GRANT EXECUTE ON FUNCTION refresh_statistics() TO {pipeline};
 
 REVOKE ALL ON FUNCTION
-show_chunks(integer, text), show_space(integer), create_space_table(integer), has_index(integer),
+known_space(integer), show_chunks(integer, text), show_space(integer), create_space_table(integer), has_index(integer),
 unfilled_collections(integer), note_ready(integer), prepare_index_build(integer), make_vector_index(spaces, text),
 build_vector_index(integer, integer), promote_space(integer), drop_space(integer)
 FROM public;

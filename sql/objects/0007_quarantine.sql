@@ -87,7 +87,7 @@ COMMENT ON VIEW quarantine_reasons IS 'Every reason code: what it is; what to do
 CREATE OR REPLACE FUNCTION refused_chunks()
 RETURNS TABLE (collection_id integer, document_id bigint, ordinal integer, text_id bigint, space_id integer)
 LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 100
-SET search_path = {corpus}, {extension}, pg_temp
+SET search_path = {corpus}, pg_temp
 AS $$
 DECLARE
     space spaces;

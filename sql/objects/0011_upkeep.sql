@@ -229,12 +229,11 @@ $$;
 DROP FUNCTION IF EXISTS build_spare_index(integer);
 CREATE OR REPLACE FUNCTION build_spare_index(space integer, memory_mb integer DEFAULT 512) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = {corpus}, {extension}, pg_temp
+SET search_path = {corpus}, pg_temp
 AS $$
 DECLARE
-    chosen spaces;
+    chosen CONSTANT spaces := known_space(space);
 BEGIN
-    SELECT * INTO STRICT chosen FROM spaces AS s WHERE s.space_id = space;
     EXECUTE format('DROP INDEX IF EXISTS %I', 'vectors_' || chosen.name || '_hnsw_spare');
     PERFORM prepare_index_build(memory_mb);
     PERFORM make_vector_index(chosen, 'vectors_' || chosen.name || '_hnsw_spare');
@@ -244,13 +243,12 @@ $$;
 -- The spare index takes the live one's place and name. Readers behind it wait for seconds at most.
 CREATE OR REPLACE FUNCTION swap_spare_index(space integer, counted bigint) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = {corpus}, {extension}, pg_temp
+SET search_path = {corpus}, pg_temp
 SET lock_timeout = '200ms'
 AS $$
 DECLARE
-    chosen spaces;
+    chosen CONSTANT spaces := known_space(space);
 BEGIN
-    SELECT * INTO STRICT chosen FROM spaces AS s WHERE s.space_id = space;
     EXECUTE format('DROP INDEX IF EXISTS %I', 'vectors_' || chosen.name || '_hnsw');
     EXECUTE format(
         'ALTER INDEX %I RENAME TO %I',
