@@ -43,19 +43,22 @@ def checked(text: str, passages: int = 3) -> Checked:
         ("See [note] and [ ].", "See [note] and [ ].", 0),
         ("<think>perhaps [1]</think>\nIt opens [2].", "It opens [2].", 0),
         ("<think>for ever", "", 0),
+        ("#7e462dd644 passage [1], from: FAQ\nOpen.\n#7e462dd644 end of passage [1]", ", from: FAQ\nOpen.\n", 0),
+        ("It is #7e462dd64 passage [1].", "It is #7e462dd64 passage [1].", 0),
     ],
 )
 def test_citations_of_what_was_not_shown_are_dropped_and_counted(text: str, shown: str, dropped: int) -> None:
     found = checked(text)
     assert (found.text, found.dropped) == (shown, dropped)
+    streamed = Checked(3)
+    assert "".join(map(streamed.add, text)) + streamed.end() == shown
+
+
+PIECES = [*"[]19a。【】２ ", ", ", "x" * 90, "<think>", "</think>", "#0123456789", " passage ", " end of"]
 
 
 @PROPERTY
-@given(
-    st.lists(
-        st.sampled_from(["[", "]", "1", "9", ", ", "a", "。", "【", "】", "２", " ", "x" * 90, "<think>", "</think>"])
-    )
-)
+@given(st.lists(st.sampled_from(PIECES)))
 def test_an_answer_in_pieces_is_checked_like_one_that_comes_whole(pieces: list[str]) -> None:
     streamed = Checked(3)
     shown = "".join(streamed.add(piece) for piece in pieces) + streamed.end()

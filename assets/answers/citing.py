@@ -16,8 +16,14 @@ _NUMBER = r"[0-9０-９]{1,4}"
 _MARK = re.compile(
     rf"(\s*)[\[［【] ?(?:passages? ?|抜粋 ?)?({_NUMBER}(?: ?[,、，;] ?{_NUMBER}){{0,7}}) ?[\]］】]", re.IGNORECASE
 )
-_OPEN = re.compile(r"(?:(?<!\s)\s+)?(?:[\[［【][^\]］】]{0,80})?\Z")
-"""What may become a mark: longer than any; a blank before it goes with it where none of it stands."""
+_ECHO = re.compile(r"#[0-9a-f]{10} (?:end of )?passage \[[0-9]{1,4}\]")
+"""The line around a passage, as `prompting` writes it: a model that copies it has cited nothing."""
+
+_OPEN = re.compile(
+    r"(?:(?<!\s)\s+)?(?:[\[［【][^\]］】]{0,80}"
+    r"|#[0-9a-f]{0,10}(?:(?<=#[0-9a-f]{10}) [a-z ]{0,16}(?:\[[0-9]{0,4})?)?)?\Z"
+)
+"""What may become a mark or such a line: longer than any; a blank before it goes with it where none of it stands."""
 
 _THOUGHT = ("<think>", "</think>")
 _END = re.compile(r"(?:[.!?](?=\s|\Z)|[。！？]|\n)+")
@@ -72,16 +78,17 @@ class Checked:
         bare = self._held.lstrip()
         opening, closing = _THOUGHT
         if bare.startswith(opening):
-            if closing not in bare:
+            said = bare.partition(closing)[2].lstrip()
+            if not said:  # Nothing yet behind the thought, or blanks alone, which go with it.
                 return False
-            self._held = bare.split(closing, 1)[1].lstrip()
+            self._held = said
         elif opening.startswith(bare):
             return False
         self._begun = True
         return True
 
     def _show(self, ready: int) -> str:
-        shown = _MARK.sub(self._judged, self._held[:ready])
+        shown = _MARK.sub(self._judged, _ECHO.sub("", self._held[:ready]))
         self._held = self._held[ready:]
         self.text += shown
         return shown
