@@ -121,13 +121,16 @@ class SharedAnswers:
         self._bench = bench
         self._bill: Bill | None = None
 
-    async def __call__(self, client: SearchClient, question: str, k: int) -> dict[str, Any]:
+    async def __call__(
+        self, client: SearchClient, question: str, k: int, collection: str | None = None
+    ) -> dict[str, Any]:
         """Answer a question from k passages.
 
         Args:
             client: stands for whoever asks.
             question: in words.
             k: passages at most.
+            collection: to answer from; by default all.
 
         Returns:
             The answer, as JSON has it.
@@ -137,7 +140,8 @@ class SharedAnswers:
             self._bill = bill  # Before anything is waited for: two first questions open one endpoint.
             await bill.endpoint.__aenter__()
         settings = _with_passages(self._bench.answers, k)
-        return (await answered(client, self._bill, settings, question)).as_json()
+        wanted = None if collection is None else {"collection": collection}
+        return (await answered(client, self._bill, settings, question, filter=wanted)).as_json()
 
     async def close(self) -> None:
         """Close what was opened."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,27 +13,31 @@ from assets.workbench import Workbench
 from pipelines.workbench import make_workbench
 from resources.errors import ConfigurationError
 
+PORT = 8765
+
 
 @click.command()
 @click.option("--http", is_flag=True, help="Serve streamable HTTP on 127.0.0.1 instead of standard input.")
-@click.option("--port", type=click.IntRange(1, 65535), default=8765, show_default=True, help="For --http.")
+@click.option("--port", type=click.IntRange(1, 65535), help=f"For --http; by default {PORT}.")
 @click.option("--role", help="The database role that asks; by default the reader role.")
 @click.option(
     "--tokens", type=click.Path(path_type=Path), help="For --http: a file of roles and tokens; each request needs one."
 )
 @click.option("--new-token", metavar="ROLE", help="Print a new token and its line for the file, and end.")
-def mcp(http: bool, port: int, role: str | None, tokens: Path | None, new_token: str | None) -> None:  # noqa: FBT001
+def mcp(http: bool, port: int | None, role: str | None, tokens: Path | None, new_token: str | None) -> None:  # noqa: FBT001
     """Serve the published table to assistants that speak MCP: search, read, list, and ask where an LLM is declared."""
     if new_token is not None:
         _print_token(new_token)
         return
     if find_spec("mcp") is None:
-        raise ConfigurationError("The MCP SDK is not installed; pip install 'suimon[mcp]'.")
+        raise ConfigurationError(f"The MCP SDK is not installed; run {sys.executable} -m pip install 'suimon[mcp]'.")
     if tokens is not None and not http:
         raise ConfigurationError("--tokens is for --http; over standard input, --role says who asks.")
+    if port is not None and not http:
+        raise ConfigurationError("--port is for --http; over standard input there is none.")
     if tokens is not None and role is not None:
         raise ConfigurationError("Give --role or --tokens: with tokens, each request says who asks.")
-    _serve(make_workbench(), http=http, port=port, role=role, tokens=tokens)
+    _serve(make_workbench(), http=http, port=port or PORT, role=role, tokens=tokens)
 
 
 def _print_token(role: str) -> None:
@@ -61,5 +67,25 @@ def _serve(bench: Workbench, *, http: bool, port: int, role: str | None, tokens:
         return
     import uvicorn
 
-    click.echo(f"MCP on http://127.0.0.1:{port}/mcp", err=True)
-    uvicorn.run(http_app(server, port), host="127.0.0.1", port=port, log_level="warning", access_log=False)
+    with open_port(port) as listening:
+        click.echo(f"MCP on http://127.0.0.1:{port}/mcp", err=True)
+        serving = uvicorn.Config(http_app(server, port), log_level="warning", access_log=False)
+        uvicorn.Server(serving).run(sockets=[listening])
+
+
+def open_port(port: int) -> socket.socket:
+    """Return a socket on loopback that nobody else has, before anything is said to be served on it.
+
+    Raises:
+        ConfigurationError: somebody has it, or it may not be had.
+    """
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind(("127.0.0.1", port))
+    except OSError as error:
+        listening.close()
+        raise ConfigurationError(
+            f"Port {port} of 127.0.0.1 cannot be had ({error.strerror}); name another with --port."
+        ) from None
+    return listening
