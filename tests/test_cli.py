@@ -107,6 +107,8 @@ def test_a_blocked_publish_names_the_audit_and_the_way_out(
         ({"collection": {"schedule": "at three"}}, "is no cron expression"),
         ({"collection": {"timezone": "Mars"}}, "is no time zone"),
         ({"space": {"token_limit": 64}}, "reads 64; set it to at most 56"),
+        ({"space": {"base_url": "localhost:8080"}}, "base_url: is no address; write it as https://host/v1"),
+        ({"answers": {"questions": "nowhere.jsonl"}}, "nowhere.jsonl cannot be read"),
     ],
 )
 def test_bad_input_gets_one_sentence_and_exit_code_2(
@@ -148,6 +150,20 @@ def test_a_database_that_cannot_be_reached_is_the_users_to_mend(
     told = capsys.readouterr().err
     assert "Postgres could not be reached" in told
     assert "sesame" not in told
+
+
+def test_without_a_command_the_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([]) == 2
+    told = capsys.readouterr()
+    assert told.out.startswith("Usage: suimon")
+    assert told.err == ""
+
+
+@pytest.mark.parametrize("command", ["search", "embed"])
+def test_an_empty_question_is_refused(declare: Any, capsys: pytest.CaptureFixture[str], command: str) -> None:
+    assert declare
+    assert run([command, " "]) == 2
+    assert "ask with some words" in capsys.readouterr().err
 
 
 def test_an_unknown_collection_is_named_with_the_nearest(declare: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,10 +45,11 @@ def test_a_key_comes_from_the_environment_and_is_shown_nowhere(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("llm", "says"),
     [
-        ("llm: {model: m}", "needs base_url and model, or local: true"),
+        ("llm: {model: m}", "needs base_url and model, or local: true for the small model of `make local-llm`"),
         ("llm: {base_url: 'https://x/v1'}", "needs base_url and model"),
         ("llm: {local: true, base_url: 'https://x/v1', model: m}", "keep one of them"),
         ("llm: {base_url: 'https://x/v1', modell: m}", "did you mean model"),
+        ("llm: {base_url: 'localhost:11434', model: m}", "llm.base_url: is no address; write it as https://host/v1"),
         ("llm: {local: true, context_tokens: 1024, max_output_tokens: 900}", "at most half"),
         ("llm: {local: true, price_per_million_input_tokens: 1}", "both prices"),
     ],

@@ -64,6 +64,8 @@ def _show_sources(answer: Answer) -> None:
     elif answer.status == "uncited":
         console.print("[bold]It cites no passage: do not rely on it.[/]")
     listed = answer.citations or [one for one in answer.retrieved if one["shown"]]
+    if listed and not answer.citations:
+        click.echo("The model was shown, and did not cite:")
     for source in listed:
         click.echo(f"  [{source['number']}] {_place(source)}")
     if answer.dropped_citations:
@@ -93,8 +95,11 @@ def evaluate_answers(
     """Ask golden questions, and say how good the answers are; judged by rules, not by a model."""
     from pipelines.evaluating import declared_questions, evaluate
 
+    config = load()
+    if collection is not None:
+        config.collection(collection)
     with progress_bars(wanted=not as_json) as progress:
-        bench = make_workbench(load(), progress)
+        bench = make_workbench(config, progress)
         asked = declared_questions(bench, questions, collection=collection, limit=limit)
         report = evaluate(bench, asked, role=role)
     if details is not None:

@@ -19,6 +19,7 @@ from pipelines.cli.setup import check_declaration
 from pipelines.config import Config, load
 from pipelines.workbench import DAGSTER_DATABASE_VARIABLE, DATABASE_VARIABLE, make_workbench, state_folder
 from resources.errors import SuimonError
+from resources.llm_endpoint import LlmEndpoint
 from resources.migrator import read_state
 from resources.postgres import ALLOW_OLD_PGVECTOR, Database
 from resources.programs import ProgramFailed, ProgramTimeout, find_program, run_program
@@ -77,6 +78,8 @@ def examine(config: Config) -> Iterator[Finding]:
     for name in config.declaration.spaces:
         what = f"endpoint of {name}" if several else "embedding endpoint"
         yield _try(what, lambda name=name: _endpoint(bench, name))  # type: ignore[misc]
+    if bench.llm is not None:
+        yield _try("LLM", lambda: ask_llm(bench))
     yield _try("spaces", lambda: _spaces(bench))
     yield _try("Dagster's database", lambda: _dagster(config))
     yield _try("parser isolation", _isolation)
@@ -166,8 +169,23 @@ def _endpoint(bench: Workbench, name: str) -> str:
     answer = bench.endpoint_of(name).run(
         lambda endpoint: endpoint.embed(["sluice gate"], space.model, space.dimensions)
     )
-    where = "bundled model on loopback" if space.is_local else shown(space.base_url or "")
+    where = f"bundled model at {bench.doors.embedding_url()}" if space.is_local else shown(space.base_url or "")
     return f"{where}: {answer.model or space.model}, {answer.vectors.shape[1]} dimensions"
+
+
+def ask_llm(bench: Workbench) -> str:
+    """Return where the declared LLM is and what it calls itself, after one short request.
+
+    Raises:
+        SuimonError: it does not answer, or not as it should.
+    """
+    llm = bench.declared_llm
+
+    async def greet(endpoint: LlmEndpoint) -> str:
+        return (await endpoint.complete([{"role": "user", "content": "Say yes."}], max_tokens=64, seconds=30)).model
+
+    where = "small model on loopback" if llm.local else shown(llm.base_url or "")
+    return f"{where}: {bench.open_llm().run(greet) or llm.model}"
 
 
 def _dagster(config: Config) -> str:

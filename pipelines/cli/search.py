@@ -16,6 +16,7 @@ from pipelines.config import load
 from pipelines.searching import Asked, Mode, embed_question, explain, literal, live_space
 from pipelines.searching import search as find
 from pipelines.workbench import make_workbench
+from resources.errors import ConfigurationError
 
 SHOWN_CHARACTERS = 360
 
@@ -42,7 +43,7 @@ def search(
 ) -> None:  # fmt: skip
     """Search the published table for WORDS, by meaning and by words."""
     config = load()
-    asked = Asked(" ".join(words), k, mode, _filter(written, collection), neighbours, role)
+    asked = Asked(_question(words), k, mode, _filter(written, collection), neighbours, role)
     if collection is not None:
         config.collection(collection)
     bench = make_workbench(config)
@@ -57,6 +58,14 @@ def search(
         _show_explanation(how)
     if not found:
         _say_nothing_found(asked, collection)
+
+
+def _question(words: tuple[str, ...]) -> str:
+    """Return the words as one; there has to be one at least, since of nothing a model finds something near."""
+    asked = " ".join(words).strip()
+    if not asked:
+        raise ConfigurationError("The question is empty; ask with some words.")
+    return asked
 
 
 def _filter(written: str | None, collection: str | None) -> dict[str, Any]:
@@ -211,8 +220,8 @@ def _marked(line: str, question: str) -> str:
 @click.argument("words", nargs=-1, required=True)
 def embed(words: tuple[str, ...]) -> None:
     """Print the vector of WORDS, as a question, as an SQL literal of the live space."""
-    bench = make_workbench()
+    asked, bench = _question(words), make_workbench()
     with bench.database_as_it_is.connect("reader") as session:
         space = live_space(session)
-    vector = literal(embed_question(bench, space, " ".join(words)))
+    vector = literal(embed_question(bench, space, asked))
     click.echo(f"'{vector}'::{space['storage']}({space['dimensions']})")

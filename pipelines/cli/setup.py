@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from assets.answers.questions import read_questions
 from assets.quality.golden import read_golden
 from assets.settings import Collection
 from pipelines.config import Config, Declaration, config_path, load
@@ -77,6 +78,8 @@ def check_declaration(config: Config) -> None:
     declared = config.declaration
     for space in declared.spaces.values():
         load_tokenizer(space.tokenizer)
+    if declared.answers.questions is not None:
+        read_questions(config.root / declared.answers.questions)
     for name, collection in declared.collections.items():
         where = f"{config.path.name}: collections.{name}"
         local = "://" not in collection.source or collection.source.startswith("file://")

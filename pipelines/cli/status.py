@@ -120,7 +120,7 @@ def _problems(config: Config, state: dict[str, Any]) -> list[str]:
     for name in config.declaration.collections:
         problems += _problems_of(name, known.get(name))
     problems += [
-        f"{name} is in the table but no longer declared; it stays as it is."
+        f"{name} is in the table but no longer declared; it stays until `suimon drop {name}`."
         for name in known
         if name not in config.declaration.collections
     ]
