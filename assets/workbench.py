@@ -200,7 +200,7 @@ class Workbench:
             ConfigurationError: it is not declared.
         """
         if name not in self._endpoints:
-            declared = self.space(name)
+            declared, refreshes = self.space(name), "database" in self.__dict__
             base_url = declared.base_url or self.doors.embedding_url()
             key = declared.api_key
             limits = declared.requests_per_minute, declared.tokens_per_minute
@@ -209,7 +209,8 @@ class Workbench:
                 api_key=key.get_secret_value() if key else None,
                 concurrency=declared.concurrency,
                 deadline_seconds=declared.deadline_seconds,
-                pacer=RateLimiter(self.database, host_of(base_url), *limits) if "database" in self.__dict__ else None,
+                pacer=RateLimiter(self.database, host_of(base_url), *limits) if refreshes else None,
+                keeps=refreshes,
             )
         return self._endpoints[name]
 

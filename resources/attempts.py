@@ -84,14 +84,18 @@ class Attempts:
         section: of collections.yaml, where it is declared.
         host: names it in messages.
         pacer: says when a request may be sent; None where nobody else is to be considered.
-        verb: what a person does again, once it is back.
+        keeps: whether its answers are kept as they come, so that a second try begins where the first ended.
     """
 
     what: str
     section: str
     host: str
     pacer: Pacer | None
-    verb: str = "try"
+    keeps: bool = True
+
+    @property
+    def _again(self) -> str:
+        return "what it had answered is kept, so try again" if self.keeps else "ask again"
 
     async def until(self, once: Callable[[float], Awaitable[T]], tokens: int, allowed: float) -> T:
         """Try until it works or the deadline passes.
@@ -116,8 +120,8 @@ class Attempts:
                     await self.hold_off(seconds)
                 if time.monotonic() + seconds > deadline:
                     raise EndpointUnavailable(
-                        f"The {self.what} {self.host} did not answer within {allowed:g} s ({retry.why}); what it had "
-                        f"answered is kept, so {self.verb} again when it is back."
+                        f"The {self.what} {self.host} did not answer within {allowed:g} s ({retry.why}); "
+                        f"{self._again} when it is back."
                     ) from None
                 await asyncio.sleep(seconds)
                 throttles += retry.throttled
@@ -131,7 +135,7 @@ class Attempts:
         except TurnTooLate as late:
             raise EndpointUnavailable(
                 f"The {self.what} {self.host} asked all to wait {late.seconds:.0f} s yet, longer than a request may; "
-                f"what it had answered is kept, so {self.verb} again after that."
+                f"{self._again} after that."
             ) from None
 
     async def hold_off(self, seconds: float) -> None:
@@ -149,7 +153,7 @@ class Attempts:
             tokens: of the request.
         """
         if status == 402 or codes & SPENT:
-            return EndpointRefused(f"The quota at {self.host} is used up; raise it there, then {self.verb} again.")
+            return EndpointRefused(f"The quota at {self.host} is used up; raise it there, then try again.")
         if status in REFUSALS:
             return InputRefused(status, codes, self.what)
         if status in {401, 403}:

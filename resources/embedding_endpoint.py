@@ -64,6 +64,7 @@ class EmbeddingEndpoint:
         concurrency: int,
         deadline_seconds: float,
         pacer: Pacer | None = None,
+        keeps: bool = True,
     ) -> None:
         """Describe the endpoint; nothing is sent yet.
 
@@ -73,12 +74,13 @@ class EmbeddingEndpoint:
             concurrency: requests under way at once.
             deadline_seconds: for one batch with all its retries.
             pacer: says when a request may be sent; None where nobody else is to be considered.
+            keeps: whether the caller keeps what is answered; what a failure advises depends on it.
         """
         self.base_url = base_url
         self.concurrency = concurrency
         self.deadline_seconds = deadline_seconds
         self._api_key = api_key
-        self._attempts = Attempts("embedding endpoint", "the space", host_of(base_url), pacer, verb="refresh")
+        self._attempts = Attempts("embedding endpoint", "the space", host_of(base_url), pacer, keeps)
         self._client: openai.AsyncOpenAI | None = None
         self._dimensions: dict[str, int] = {}
         self.requests = 0

@@ -206,7 +206,7 @@ def test_pauses_grow_until_the_deadline(endpoint: EmbeddingServer, pauses: list[
 
 
 def test_an_endpoint_that_is_away_is_named_with_what_to_do() -> None:
-    with pytest.raises(EndpointUnavailable, match=r"127\.0\.0\.1:9 .* refresh again"):
+    with pytest.raises(EndpointUnavailable, match=r"127\.0\.0\.1:9 .* try again"):
         ask("http://127.0.0.1:9/v1", seconds=0.1)
 
 

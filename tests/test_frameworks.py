@@ -22,8 +22,9 @@ from llama_index.core.schema import MetadataMode, NodeRelationship, QueryBundle
 from llama_index.core.vector_stores.types import FilterCondition, FilterOperator, MetadataFilter, MetadataFilters
 
 from pipelines.frameworks import haystack, langchain, llamaindex
+from pipelines.frameworks.client import SearchClient
 from pipelines.frameworks.filters import of_haystack, of_llamaindex
-from resources.errors import ConfigurationError
+from resources.errors import ConfigurationError, EndpointUnavailable
 from tests.served import STAFF, Served
 
 GATE = "When is the flood gate opened?"
@@ -258,3 +259,10 @@ def test_a_pipeline_run_resolves_no_name(component: haystack.SuimonRetriever, mo
     pipeline.add_component("retriever", component)
     pipeline.run({"retriever": {"query": "gate"}})
     assert {str(host.decode() if isinstance(host, bytes) else host) for host in asked} <= {"127.0.0.1"}
+
+
+def test_a_question_to_an_endpoint_that_is_away_is_to_be_asked_again(served: Served) -> None:
+    client = SearchClient(served.dsn, base_url="http://127.0.0.1:9/v1", deadline_seconds=0.2)
+    with pytest.raises(EndpointUnavailable, match="ask again when it is back"):
+        client.search("gate")
+    client.close()

@@ -80,7 +80,7 @@ class SearchClient:
         self._embedder = _embedder(embed)
         if base_url is not None:
             endpoint = EmbeddingEndpoint(
-                base_url=base_url, api_key=api_key, concurrency=4, deadline_seconds=deadline_seconds
+                base_url=base_url, api_key=api_key, concurrency=4, deadline_seconds=deadline_seconds, keeps=False
             )
             self._embedder = EndpointEmbedder(endpoint, dimensions)
 
