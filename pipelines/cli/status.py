@@ -63,6 +63,7 @@ def read(config: Config, *, most: int | None = None) -> dict[str, Any]:
             "collections": _collections(session),
             "quarantine": session.records("status/read_quarantine", {"most": most}),
             "held_back": session.records("status/count_held_back"),
+            "profiles": session.records("status/read_profiles"),
             "costs": session.records("status/read_costs", _timezones(config)),
             "verifications": session.records("status/read_verifications"),
             "quality": session.records("status/read_quality"),
@@ -190,6 +191,7 @@ def show(state: dict[str, Any]) -> None:
         console.print(sentence_of(space))
     _show_quarantine(state["quarantine"], sum(row["rows"] for row in state["held_back"]))
     _show_quality(state["quality"])
+    _show_profiles(state["profiles"])
     _show_costs(state["costs"])
     _show_upkeep(state["verifications"], state["sweep"])
     console.print(f"\nrunning: {', '.join(state['running']) or 'nothing of this checkout'}")
@@ -252,6 +254,16 @@ def _show_quality(rows: list[dict[str, Any]]) -> None:
         ]  # fmt: skip
         columns = ("collection", "publish", "space", "leg", "recall", "MRR", "nDCG", "at", "questions", "left out")
         table(columns, lines, title="golden questions")
+
+
+def _show_profiles(rows: list[dict[str, Any]]) -> None:
+    lines = [
+        (row["collection"], f"{row['described']:,}", f"{row['waiting']:,}", f"{row['failed']:,}", row["reason"] or "")
+        for row in rows
+    ]
+    if lines:
+        console.print()
+        table(("collection", "described", "waiting", "failed", "mostly because"), lines, title="profiles")
 
 
 def _show_costs(rows: list[dict[str, Any]]) -> None:
