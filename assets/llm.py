@@ -155,7 +155,7 @@ def record_cost(
         completion_tokens: likewise.
     """
     session.execute(
-        "endpoints/record_llm_cost",
+        "endpoints/record_cost",
         {
             "collection": collection,
             "run_id": run_id,
@@ -167,7 +167,8 @@ def record_cost(
             "inputs": inputs,
             "tokens": prompt_tokens + completion_tokens,
             "output_tokens": completion_tokens,
-            "cost": llm.cost(prompt_tokens, completion_tokens),
-            "currency": llm.currency if llm.has_prices else None,
+            "price": llm.price_per_million_input_tokens,
+            "output_price": llm.price_per_million_output_tokens,
+            "currency": llm.currency,
         },
     )

@@ -59,28 +59,57 @@ def launch(config: Config, bench: Workbench, names: Sequence[str]) -> list[Run]:
     """
     import dagster as dg
 
-    from assets.shell import ASKED
     from pipelines.definitions import build_defs
 
     definitions = build_defs(config=config, resource_overrides={"workbench": bench})
     job = definitions.resolve_job_def("refresh")
     with open_instance(config) as instance:
         partitions.register(instance, config.declaration.collections)
-        asked = {tag: "true" for tag, attribute in ASKED.items() if getattr(bench, attribute)}
-        if bench.because:
-            asked["suimon/because"] = bench.because
-        return [_launch_one(dg, job, instance, bench, name, asked) for name in names]
+        return [_launch_one(dg, job, instance, bench, name) for name in names]
 
 
-def _launch_one(dg: Any, job: Any, instance: Any, bench: Workbench, name: str, asked: dict[str, str]) -> Run:
-    started = time.perf_counter()
-    result = job.execute_in_process(
+def execute(job: Any, instance: Any, bench: Workbench, name: str) -> Any:
+    """Run a job for one collection in this process, and return Dagster's result.
+
+    Args:
+        job: a resolved job.
+        instance: Dagster's.
+        bench: what it was asked for becomes tags of the run.
+        name: the collection.
+    """
+    from assets.shell import ASKED
+
+    asked = {tag: "true" for tag, attribute in ASKED.items() if getattr(bench, attribute)}
+    if bench.because:
+        asked["suimon/because"] = bench.because
+    return job.execute_in_process(
         instance=instance,
         partition_key=name,
         raise_on_error=False,
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         tags={"suimon/collection": name, "suimon/by": whoami()} | asked,
     )
+
+
+def failed_step(result: Any) -> tuple[Any, tuple[str, int] | None]:
+    """Return the event of the first step that failed, or None, and what it said in our words, with its exit code.
+
+    Args:
+        result: of a run.
+    """
+    for event in result.all_events:
+        if event.is_step_failure:
+            ours = event.step_failure_data.user_failure_data
+            if ours is None or not ours.description:
+                return event, None
+            code = ours.metadata.get("exit code")
+            return event, (str(ours.description), int(code.value) if code else 1)
+    return None, None
+
+
+def _launch_one(dg: Any, job: Any, instance: Any, bench: Workbench, name: str) -> Run:
+    started = time.perf_counter()
+    result = execute(job, instance, bench, name)
     run = Run(name, result.run_id, seconds=round(time.perf_counter() - started, 2))
     with bench.database.connect() as session:
         found = session.records("status/read_stages", {"run_id": result.run_id})
@@ -112,17 +141,14 @@ def _why(result: Any, name: str, run: Run) -> tuple[str, int]:
         if GROWTH in blocked:
             why += " If so many documents are meant to come, confirm with --accept-growth."
         return why, 3
-    for event in result.all_events:
-        if event.is_step_failure:
-            failure = event.step_failure_data
-            ours = failure.user_failure_data
-            if ours is not None and ours.description:
-                code = ours.metadata.get("exit code")
-                return str(ours.description), int(code.value) if code else 1
-            kind = failure.error.cls_name if failure.error else "unknown"
-            why = (
-                f"{name} failed in the step {event.step_key} with a fault of ours ({kind}); the traceback is in run "
-                f"{result.run_id}, in the UI or in Dagster's event log."
-            )
-            return why, 1
-    return f"{name} failed before any step ran; run {result.run_id} in the UI says why.", 1
+    step, said = failed_step(result)
+    if said is not None:
+        return said
+    if step is None:
+        return f"{name} failed before any step ran; run {result.run_id} in the UI says why.", 1
+    error = step.step_failure_data.error
+    why = (
+        f"{name} failed in the step {step.step_key} with a fault of ours ({error.cls_name if error else 'unknown'}); "
+        f"the traceback is in run {result.run_id}, in the UI or in Dagster's event log."
+    )
+    return why, 1

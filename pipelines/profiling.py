@@ -14,7 +14,8 @@ from assets.naming import Naming
 from assets.workbench import Workbench
 from pipelines.config import Config
 from pipelines.instance import open_instance
-from pipelines.workbench import make_workbench, whoami
+from pipelines.launching import execute, failed_step
+from pipelines.workbench import make_workbench
 from resources.errors import SuimonError
 
 PROFILE = "profile"
@@ -64,37 +65,23 @@ def launch_profiles(config: Config, bench: Workbench, names: Sequence[str]) -> l
         bench: settings and doors of this process.
         names: declared collections.
     """
-    from assets.shell import ASKED
     from pipelines.definitions import build_defs
 
     job = build_defs(config=config, resource_overrides={"workbench": bench}).resolve_job_def(PROFILE)
     with open_instance(config) as instance:
         partitions.register(instance, config.declaration.collections)
-        asked = {tag: "true" for tag, attribute in ASKED.items() if getattr(bench, attribute)}
-        return [_launch_one(job, instance, name, asked) for name in names]
+        return [_launch_one(job, instance, bench, name) for name in names]
 
 
-def _launch_one(job: Any, instance: Any, name: str, asked: dict[str, str]) -> ProfileRun:
+def _launch_one(job: Any, instance: Any, bench: Workbench, name: str) -> ProfileRun:
     started = time.perf_counter()
-    result = job.execute_in_process(
-        instance=instance,
-        partition_key=name,
-        raise_on_error=False,
-        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        tags={"suimon/collection": name, "suimon/by": whoami()} | asked,
-    )
+    result = execute(job, instance, bench, name)
     run = ProfileRun(name, result.run_id, seconds=round(time.perf_counter() - started, 2))
     for event in result.get_asset_materialization_events():
         run.counts = {key: value.value for key, value in event.materialization.metadata.items()}
-    for event in result.all_events:
-        if event.is_step_failure:
-            ours = event.step_failure_data.user_failure_data
-            if ours is not None and ours.description:
-                code = ours.metadata.get("exit code")
-                run.failure, run.exit_code = str(ours.description), int(code.value) if code else 1
-            else:
-                run.failure, run.exit_code = f"a fault of ours; the traceback is in run {result.run_id}.", 1
-            break
+    step, said = failed_step(result)
+    if step is not None:
+        run.failure, run.exit_code = said or (f"a fault of ours; the traceback is in run {result.run_id}.", 1)
     return run
 
 

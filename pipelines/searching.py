@@ -1,24 +1,30 @@
-"""Asking the published table: the model's vector of some words, and the search functions of the database."""
+"""Asking the published table as a person at a terminal does, with what `collections.yaml` declares.
+
+How a question is embedded, asked and refused is `pipelines.frameworks.client`'s; here is the declared table, and the
+wording for who can name another role with --as or declare another model.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
-
-import psycopg
-from psycopg.sql import SQL, Identifier
+from typing import Any
 
 from assets.workbench import Workbench
-from resources.embedding_endpoint import Vectors
-from resources.errors import ConfigurationError
-from resources.postgres import Session
+from pipelines.frameworks.client import SearchClient
+from pipelines.frameworks.passages import Mode, Question, bounded, sendable, written
+from pipelines.frameworks.refusals import Wording
+from pipelines.serving.asking import reading_client
 
-Mode = Literal["hybrid", "semantic", "lexical"]
-
-LARGEST_K = 1000
+WORDING = Wording(
+    no_role="There is no database role {role!r}; name one with --as.",
+    may_not="This login may not search as {role}; GRANT that role TO it, and {reader} TO the role.",
+    other_vector=(
+        "The endpoint gives {given} dimensions, but space {space} has {dimensions}; declare in collections.yaml the "
+        "model that the space was made with."
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -42,43 +48,6 @@ class Asked:
     role: str | None = None
 
 
-def live_space(session: Session) -> dict[str, Any]:
-    """Return the space that readers see.
-
-    Raises:
-        ConfigurationError: nothing was ever published.
-    """
-    found = session.records("search/read_space")
-    if not found:
-        raise ConfigurationError("Nothing is published yet; run `suimon refresh` first.")
-    return found[0]
-
-
-def embed_question(bench: Workbench, space: dict[str, Any], words: str) -> Vectors:
-    """Return the vector of a question in a space, shape (dimensions,).
-
-    Raises:
-        ConfigurationError: the endpoint gives vectors of other dimensions.
-    """
-    text = f"{space['query_prefix']}{words}"
-    declared = bench.space(space["space"]).dimensions
-    answer = bench.endpoint_of(space["space"]).run(
-        lambda endpoint: endpoint.embed([text], space["query_model"], declared)
-    )
-    vector: Vectors = answer.vectors[0]
-    if len(vector) != space["dimensions"]:
-        raise ConfigurationError(
-            f"The endpoint gives {len(vector)} dimensions, but space {space['space']} has {space['dimensions']}; "
-            "declare in collections.yaml the model that the space was made with."
-        )
-    return vector
-
-
-def literal(vector: Vectors) -> str:
-    """Write a vector as pgvector reads it."""
-    return "[" + ",".join(f"{value:.7g}" for value in vector.tolist()) + "]"
-
-
 def search(bench: Workbench, asked: Asked) -> list[dict[str, Any]]:
     """Return the published passages that answer a question best, best first.
 
@@ -92,9 +61,9 @@ def search(bench: Workbench, asked: Asked) -> list[dict[str, Any]]:
     Raises:
         ConfigurationError: nothing is published, or what is asked for cannot be: k, the filter, the role.
     """
-    params = _params(bench, asked)
-    with _asking(bench, asked.role) as session:
-        return session.records(f"search/{asked.mode}", params)
+    question = _question(asked)
+    with _asking(bench, asked.role) as client:
+        return [dict(passage.row) for passage in client.ask(question)]
 
 
 def explain(bench: Workbench, asked: Asked) -> dict[str, Any]:
@@ -107,43 +76,36 @@ def explain(bench: Workbench, asked: Asked) -> dict[str, Any]:
     Raises:
         ConfigurationError: as for a search.
     """
-    params = _params(bench, asked)
-    params["words"] = None if asked.mode == "semantic" else asked.words
-    with _asking(bench, asked.role) as session:
-        explained: dict[str, Any] = session.value("search/explain", params)
-        return explained
+    question = _question(asked)
+    with _asking(bench, asked.role) as client:
+        return client.explain(question)
 
 
-def _params(bench: Workbench, asked: Asked) -> dict[str, Any]:
-    if not 1 <= asked.k <= LARGEST_K:  # Before a question is paid for.
-        raise ConfigurationError(f"k is {asked.k}; ask for 1 to {LARGEST_K} passages.")
-    with bench.database_as_it_is.connect("reader") as session:
-        space = live_space(session)
-    return {
-        "space": space["space"],
-        "embedding": None if asked.mode == "lexical" else literal(embed_question(bench, space, asked.words)),
-        "words": asked.words,
-        "k": asked.k,
-        "filter": json.dumps(dict(asked.filter)),
-        "neighbours": asked.neighbours,
-    }
+def embed(bench: Workbench, words: str) -> str:
+    """Return the vector of a question in the live space, as an SQL literal.
+
+    Args:
+        bench: settings and doors.
+        words: the question.
+
+    Raises:
+        ConfigurationError: nothing is published, or the endpoint gives vectors of other dimensions.
+    """
+    with _asking(bench, None) as client:
+        space, vector = client.vector_of(words)
+    return f"'{vector}'::{space['storage']}({space['dimensions']})"
+
+
+def _question(asked: Asked) -> Question:
+    """Say what is wrong before anything is opened; a person may ask with a text of any length."""
+    return Question(sendable(asked.words), bounded(asked.k), asked.mode, written(asked.filter), asked.neighbours)
 
 
 @contextmanager
-def _asking(bench: Workbench, role: str | None) -> Iterator[Session]:
-    """A session of whoever asks; what the search functions refuse is said in one sentence."""
-    with bench.database_as_it_is.connect("reader") as session:
-        try:
-            if role is not None:
-                session.connection.execute(SQL("SET ROLE {}").format(Identifier(role)))
-            yield session
-        except psycopg.errors.InvalidParameterValue as error:
-            if error.diag.message_hint is None:
-                raise ConfigurationError(f"There is no database role {role!r}; name one with --as.") from None
-            problem = str(error.diag.message_primary)
-            raise ConfigurationError(f"{problem[0].upper()}{problem[1:]}. {error.diag.message_hint}") from None
-        except psycopg.errors.InsufficientPrivilege:
-            raise ConfigurationError(
-                f"This login may not search as {role or 'the reader role'}; GRANT that role TO it, and "
-                f"{bench.database_as_it_is.role('reader')} TO the role."
-            ) from None
+def _asking(bench: Workbench, role: str | None) -> Iterator[SearchClient]:
+    _ = bench.database_as_it_is  # Says what is wrong with it, if it is not there or of another version.
+    client = reading_client(bench, role, deadline_seconds=0, wording=WORDING)
+    try:
+        yield client
+    finally:
+        client.close()

@@ -218,6 +218,21 @@ def rows(database: Database, query: str, role: str | None = "reader") -> list[tu
         return session.connection.execute(query.encode()).fetchall()
 
 
+def point_suimon_at(database: Database, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Have the command line use a database and a collections.yaml of the test's own; returns where that belongs."""
+    monkeypatch.setenv("SUIMON_STATE", str(folder / "state"))
+    monkeypatch.setenv("SUIMON_CONFIG", str(folder / "collections.yaml"))
+    monkeypatch.setenv("SUIMON_DATABASE_URL", database.dsn)
+    monkeypatch.setenv("SUIMON_DAGSTER_DATABASE_URL", database.dsn)
+    for name in (
+        "DAGSTER_HOME",
+        "SUIMON_DAGSTER_STORAGE_URL",
+    ):  # The command sets them: noted, to be undone.
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    return folder / "collections.yaml"
+
+
 @pytest.fixture(scope="session")
 def served(
     postgres: str, template: str, parser_pool: ParserPool, tmp_path_factory: pytest.TempPathFactory

@@ -26,14 +26,16 @@ SUBJECTS = {
 """For each document a part, a number and a person that no other one has."""
 
 
-def plant(folder: Path, more: str = "") -> None:
-    """Write the documents, each passage with something more."""
+def plant(folder: Path, more: str = "") -> Path:
+    """Write the documents, each passage with something more; returns the folder."""
+    folder.mkdir(exist_ok=True)
     for name, (part, number, person) in SUBJECTS.items():
         text = (
             f"# The {name}\n\n## Upkeep\n\nThe {part} of the {name} is looked after by the {person}.{more}\n\n"
             f"## Limits\n\nThe {name} is set to {number}, and the {person} writes the {part} into the book.{more}\n"
         )
         write(folder, f"{name}.md", text)
+    return folder
 
 
 def ask(path: Path, *, without: str = "", **more: Any) -> Path:

@@ -78,6 +78,16 @@ def test_every_query_is_used() -> None:
     assert unused == []
 
 
+def test_one_module_asks_the_search_functions() -> None:
+    asking = [
+        str(path.relative_to(ROOT))
+        for layer in LAYERS
+        for path in (ROOT / layer).rglob("*.py")
+        if re.search(r'"(search|serving)/(explain|hybrid|lexical|semantic|read_space|begin_as|\{)', path.read_text())
+    ]
+    assert asking == ["pipelines/frameworks/client.py"]
+
+
 def test_no_statement_is_made_of_strings_in_the_stages() -> None:
     wrong = [
         str(path.relative_to(ROOT))

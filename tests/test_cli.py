@@ -11,7 +11,7 @@ import yaml
 
 from pipelines.cli.main import run
 from resources.postgres import Database
-from tests.conftest import write
+from tests.conftest import point_suimon_at, write
 from tests.fakes.embedding_server import EmbeddingServer
 
 
@@ -20,16 +20,7 @@ def declare(
     tmp_path: Path, corpus: Path, database: Database, endpoint: EmbeddingServer, monkeypatch: pytest.MonkeyPatch
 ) -> Any:
     """Writes a collections.yaml for this test's database and endpoint; returns its path."""
-    monkeypatch.setenv("SUIMON_STATE", str(tmp_path / "state"))
-    monkeypatch.setenv("SUIMON_CONFIG", str(tmp_path / "collections.yaml"))
-    monkeypatch.setenv("SUIMON_DATABASE_URL", database.dsn)
-    monkeypatch.setenv("SUIMON_DAGSTER_DATABASE_URL", database.dsn)
-    for name in (
-        "DAGSTER_HOME",
-        "SUIMON_DAGSTER_STORAGE_URL",
-    ):  # The command sets them: noted, so that they are undone.
-        monkeypatch.setenv(name, "")
-        monkeypatch.delenv(name)
+    path = point_suimon_at(database, tmp_path, monkeypatch)
 
     def write_declaration(**changes: Any) -> Path:
         content: dict[str, Any] = {
@@ -37,7 +28,6 @@ def declare(
             "spaces": {"small": {"base_url": endpoint.url, "model": "fake", **changes.pop("space", {})}},
             **changes,
         }
-        path = tmp_path / "collections.yaml"
         path.write_text(yaml.safe_dump(content))
         return path
 

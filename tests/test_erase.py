@@ -27,9 +27,9 @@ from resources.errors import ConfigurationError, LeaseLost
 from resources.postgres import Database
 from tests.conftest import refresh, rows, write
 from tests.fakes.embedding_server import EmbeddingServer
+from tests.sweeping import at, collect, do, hooked, strike, unmeasured
 from tests.test_cli import declare
 from tests.test_mail import mail
-from tests.test_sweep import at, collect, do, hooked, strike, unmeasured
 
 assert declare
 assert unmeasured

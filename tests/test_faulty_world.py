@@ -113,9 +113,7 @@ def proxy(database: Database) -> Iterator[CuttingProxy]:
 
 def behind(bench: Workbench, proxy: CuttingProxy) -> Workbench:
     """Return a workbench that reaches its database through the relay."""
-    other = replace(bench, doors=Doors(lambda: proxy.dsn, bench.doors.embedding_url), leases={})
-    other.__dict__["parser_pool"] = bench.parser_pool
-    return other
+    return on(bench, Database(proxy.dsn))
 
 
 def test_a_connection_that_is_cut_in_mid_copy_writes_nothing_and_costs_a_rerun(

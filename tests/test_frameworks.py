@@ -240,6 +240,13 @@ def test_importing_one_calls_nobody_and_leaves_nothing(module: str, tmp_path: Pa
     assert (ended.returncode, ended.stdout.strip()) == (0, "[]"), ended.stderr[-2000:]
 
 
+@pytest.mark.parametrize("module", ["client", "langchain", "llamaindex", "haystack"])
+def test_importing_one_imports_no_dagster(module: str) -> None:
+    told = f"import pipelines.frameworks.{module}, sys; print({{'dagster', 'great_expectations'}} & set(sys.modules))"
+    ended = subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "set()"
+
+
 def test_haystack_telemetry_is_off() -> None:
     from haystack import telemetry
 

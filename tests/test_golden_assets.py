@@ -19,7 +19,7 @@ from pipelines.config import Config, load
 from pipelines.definitions import build_defs
 from resources.postgres import Database
 from tests import golden
-from tests.conftest import refresh, rows, write
+from tests.conftest import point_suimon_at, refresh, rows, write
 from tests.fakes.embedding_server import EmbeddingServer
 
 LEGS = ("semantic", "lexical", "hybrid")
@@ -28,10 +28,7 @@ LEGS = ("semantic", "lexical", "hybrid")
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
     """Nine documents that golden questions are about."""
-    folder = tmp_path / "corpus"
-    folder.mkdir()
-    golden.plant(folder)
-    return folder
+    return golden.plant(tmp_path / "corpus")
 
 
 @pytest.fixture
@@ -190,19 +187,12 @@ def declare(
     tmp_path: Path, corpus: Path, database: Database, endpoint: EmbeddingServer, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
     """Writes a collections.yaml with golden questions for this test's database and endpoint."""
-    monkeypatch.setenv("SUIMON_STATE", str(tmp_path / "state"))
-    monkeypatch.setenv("SUIMON_CONFIG", str(tmp_path / "collections.yaml"))
-    monkeypatch.setenv("SUIMON_DATABASE_URL", database.dsn)
-    monkeypatch.setenv("SUIMON_DAGSTER_DATABASE_URL", database.dsn)
-    for name in ("DAGSTER_HOME", "SUIMON_DAGSTER_STORAGE_URL"):
-        monkeypatch.setenv(name, "")
-        monkeypatch.delenv(name)
+    path = point_suimon_at(database, tmp_path, monkeypatch)
     golden.ask(tmp_path / "golden.jsonl")
     content = {
         "collections": {"notes": {"source": str(corpus), "golden": {"file": "golden.jsonl"}}},
         "spaces": {"small": {"base_url": endpoint.url, "model": "fake"}},
     }
-    path = tmp_path / "collections.yaml"
     path.write_text(yaml.safe_dump(content))
     return path
 

@@ -29,10 +29,7 @@ GOOD = {"max_tokens": 64, "min_tokens": 4}
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
     """Nine documents that golden questions are about."""
-    folder = tmp_path / "corpus"
-    folder.mkdir()
-    golden.plant(folder)
-    return folder
+    return golden.plant(tmp_path / "corpus")
 
 
 @pytest.fixture

@@ -21,7 +21,6 @@ from assets.upkeep import spaces
 from assets.upkeep.sweep import sweep
 from assets.upkeep.verify import verify
 from assets.workbench import Workbench
-from pipelines.searching import literal
 from resources.errors import ConfigurationError, EndpointUnavailable, GateClosed
 from resources.postgres import Database
 from tests.conftest import refresh, rows, write
@@ -117,7 +116,7 @@ class Client:
             "ELSE space = %(space)s END",
             {"space": self.space},
         ).fetchone() or ("none", 0)
-        vector = literal(embed(QUESTION, dimensions))
+        vector = embed(QUESTION, dimensions).tolist()
         kind = "halfvec" if dimensions > 2000 else "vector"
         found = connection.execute(
             f"SELECT uri, publish, vector_dims(embedding) FROM search.chunks_{chosen} "

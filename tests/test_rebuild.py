@@ -13,7 +13,7 @@ from assets.workbench import Workbench
 from resources.errors import TransientError
 from resources.postgres import Database
 from tests.conftest import refresh, rows, write
-from tests.test_sweep import at, collect, do, hooked, leave_garbage, strike, unmeasured
+from tests.sweeping import at, collect, do, hooked, leave_garbage, strike, unmeasured
 
 assert unmeasured
 

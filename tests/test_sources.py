@@ -4,36 +4,20 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from assets.documents.scan import Comparison
-from assets.workbench import Workbench
 from resources.errors import ConfigurationError, SourceUnavailable
-from resources.file_names import LONGEST_URI, unwritten, written
-from resources.postgres import Database
-from resources.sources import FileSystem, Globs, LocalFolder, open_source
-from tests.conftest import refresh, rows, write
+from resources.file_names import LONGEST_URI
+from resources.sources import open_source
+from tests.conftest import write
+from tests.listing import EVERYTHING, folder, uris
 from tests.permissions import without_override
 
-EVERYTHING = Globs(["**/*"], [])
 PROPERTY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-def folder(root: Path, include: tuple[str, ...] = ("**/*",), exclude: tuple[str, ...] = ()) -> LocalFolder:
-    """Open a folder with globs."""
-    return LocalFolder(root, Globs(include, exclude))
-
-
-def uris(source: LocalFolder | FileSystem) -> list[str]:
-    """List a source."""
-    return [entry.uri for entry in source.list()]
 
 
 NASTY = ["-rf.md", "--help", "CON", "nul.txt", "a:b", "trailing.", 'quote".md', "it's.md", "tab\t.md",
@@ -262,90 +246,6 @@ def test_a_source_folder_that_may_not_be_read_is_no_missing_one(tmp_path: Path) 
         uris(folder(tmp_path / "above" / "root"))
 
 
-_RAW = st.lists(
-    st.sampled_from([b"\\", b"x", b"5", b"c", b"\xff", b"\x83", "水".encode(), b"8", b"f", b"\n"]),
-    min_size=1,
-    max_size=8,
-).map(b"".join)
-
-
-@settings(max_examples=300, deadline=None)
-@given(names=st.sets(_RAW, min_size=1, max_size=6))
-@example(names={b"\\xff", b"\xff"})
-def test_no_two_names_are_written_alike_and_each_can_be_told_from_how_it_is_written(names: set[bytes]) -> None:
-    found = {written(os.fsdecode(name)): name for name in names}
-    assert len(found) == len(names)
-    for text, name in found.items():
-        assert text.encode()
-        assert os.fsencode(unwritten(text)) == name
-
-
-def test_a_name_that_reads_like_another_ones_odd_bytes_costs_nobody_anything(tmp_path: Path) -> None:
-    for name in (b"\xff.md", b"\\xff.md", b"\\x5cxff.md"):
-        (tmp_path / os.fsdecode(name)).write_bytes(name)
-    source = folder(tmp_path)
-    assert len(list(Comparison(source.list(), []))) == 3
-    contents = set()
-    for uri in uris(source):
-        with source.open(uri) as stream:
-            contents.add(stream.read())
-    assert contents == {b"\xff.md", b"\\xff.md", b"\\x5cxff.md"}
-
-
-BROKEN = [b"\xff.txt", b"b\xfe/c.txt", b"\x83\x65\x83\x58\x83\x67.txt"]
-"""Names that are no UTF-8: noise, a folder, and a Japanese name in cp932."""
-
-
-@pytest.fixture
-def broken_names(tmp_path: Path) -> Path:
-    """A folder in which some names are no UTF-8."""
-    root = tmp_path / "root"
-    root.mkdir()
-    for name in [*BROKEN, b"a.txt", b"z.txt", "水.txt".encode(), b"b/c.txt"]:
-        path = root / os.fsdecode(name)
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(name)
-    return root
-
-
-def test_names_that_are_no_utf_8_become_uris_that_are(broken_names: Path) -> None:
-    found = uris(folder(broken_names))
-    assert len(found) == len(set(found)) == 7
-    assert all(uri.encode() for uri in found)
-
-
-def test_names_that_are_no_utf_8_are_listed_in_the_order_of_their_uris(broken_names: Path) -> None:
-    found = uris(folder(broken_names))
-    assert found == sorted(found)
-    assert len(list(Comparison(folder(broken_names).list(), []))) == 7
-
-
-def test_files_whose_names_are_no_utf_8_are_readable(broken_names: Path) -> None:
-    source = folder(broken_names)
-    contents = set()
-    for entry in sorted(source.list(), key=lambda entry: entry.uri):
-        with source.open(entry.uri) as stream:
-            contents.add(stream.read())
-        with source.fetch(entry.uri) as path:
-            contents.add(path.read_bytes())
-    assert contents == {*BROKEN, b"a.txt", b"z.txt", "水.txt".encode(), b"b/c.txt"}
-
-
-def test_files_whose_names_are_no_utf_8_are_readable_by_a_stage_that_did_not_list_them(broken_names: Path) -> None:
-    found = uris(folder(broken_names))
-    contents = set()
-    for uri in found:
-        with folder(broken_names).fetch(uri) as path:
-            contents.add(path.read_bytes())
-    assert len(contents) == 7
-
-
-def test_a_document_whose_name_is_no_utf_8_is_published(bench: Workbench, corpus: Path, database: Database) -> None:
-    write(corpus, os.fsdecode(b"\xff.txt"), "The weir is closed for repairs.")
-    refresh(bench)
-    assert rows(database, "SELECT count(DISTINCT uri) FROM search.chunks") == [(4,)]
-
-
 @pytest.mark.parametrize(
     ("include", "exclude", "expected"),
     [
@@ -416,161 +316,3 @@ def test_a_relative_source_starts_from_the_declaration(tmp_path: Path) -> None:
 def test_an_unknown_protocol_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="nosuch://"):
         open_source("nosuch://bucket", tmp_path, EVERYTHING, {})
-
-
-@dataclass
-class Bucket:
-    """A bucket on a server of the test's own, and what one needs to reach it."""
-
-    options: dict[str, Any]
-    client: Any
-    name: str
-
-    def put(self, key: str, content: str | bytes) -> None:
-        """Write an object."""
-        body = content.encode() if isinstance(content, str) else content
-        self.client.put_object(Bucket=self.name, Key=key, Body=body)
-
-    def open(self, path: str = "", **globs: tuple[str, ...]) -> FileSystem:
-        """Open a source below the bucket."""
-        declared = Globs(globs.get("include", ("**/*",)), globs.get("exclude", ()))
-        return FileSystem(f"s3://{self.name}{path}", declared, self.options)
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    """An S3 server on loopback."""
-    server = pytest.importorskip("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def bucket(s3: str, request: pytest.FixtureRequest) -> Iterator[Bucket]:
-    """An empty bucket."""
-    import boto3
-
-    key = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "region_name": "us-east-1"}
-    client = boto3.client("s3", endpoint_url=s3, **key)
-    name = f"bucket-{abs(hash(request.node.name))}"
-    client.create_bucket(Bucket=name)
-    yield Bucket({"endpoint_url": s3, "key": "testing", "secret": "testing"}, client, name)
-    client.close()
-
-
-def test_a_bucket_is_listed_in_the_order_of_its_uris(bucket: Bucket) -> None:
-    names = ["a/b", "a.txt", "a-b", "a b", "aa", "水/門.md", "水門.md", "b/a/c", "b.a"]
-    for name in names:
-        bucket.put(f"docs/{name}", "x")
-    for hidden in ("docs/.hidden", "docs/.git/config", "docs/folder/", "docs-old/a", "other"):
-        bucket.put(hidden, "")
-    assert uris(bucket.open("/docs")) == sorted(names)
-    assert uris(bucket.open("/docs/")) == sorted(names)
-    assert uris(bucket.open("/docs", include=("**/*.md",))) == ["水/門.md", "水門.md"]
-    assert uris(bucket.open("/docs", exclude=("a*", "a/**"))) == ["b.a", "b/a/c", "水/門.md", "水門.md"]
-
-
-def test_the_root_of_a_bucket_can_be_a_source(bucket: Bucket) -> None:
-    bucket.put("gate.md", "x")
-    bucket.put("a/b", "x")
-    assert uris(bucket.open()) == ["a/b", "gate.md"]
-
-
-def test_objects_that_no_table_can_name_are_counted_and_links_of_a_remote_folder_are_left_out() -> None:
-    import fsspec
-
-    memory = fsspec.filesystem("memory")
-    memory.pipe("/left_out/gate.md", b"x")
-    memory.pipe("/left_out/nul\0.md", b"x")
-    memory.pipe(f"/left_out/{'n' * 2100}.md", b"x")
-    source = FileSystem("memory://left_out", EVERYTHING, {})
-    found = memory.find("/left_out", detail=True) | {
-        f"/left_out/{kind}.md": {"name": f"/left_out/{kind}.md", "size": 1, "type": kind} for kind in ("link", "other")
-    }
-    source._fs = _Listing(found)
-    assert uris(source) == ["gate.md"]
-    assert source.passed_over == {"unnameable": 2, "links": 1, "special": 1}
-
-
-@dataclass
-class _Listing:
-    """A file system that lists what SFTP would, whose links and pipes memory does not have."""
-
-    found: dict[str, dict[str, Any]]
-
-    def invalidate_cache(self) -> None:
-        pass
-
-    def find(self, path: str, detail: bool) -> dict[str, dict[str, Any]]:
-        return self.found
-
-
-def test_lock_files_in_a_bucket_are_left_out_as_in_a_folder(bucket: Bucket) -> None:
-    bucket.put("~$gate.docx", "x")
-    bucket.put("a/~$gate.docx", "x")
-    bucket.put("gate.docx", "x")
-    assert uris(bucket.open()) == ["gate.docx"]
-
-
-def test_an_object_can_be_opened_and_fetched(bucket: Bucket) -> None:
-    content = os.urandom(3_000_000)
-    bucket.put("docs/水門.md", content)
-    source = bucket.open("/docs")
-    with source.open("水門.md") as stream:
-        assert stream.read(10) == content[:10]
-        stream.seek(0)
-        assert stream.read() == content
-    with source.fetch("水門.md") as path:
-        assert path.read_bytes() == content
-    assert not path.exists()
-
-
-def test_a_missing_object_raises_as_a_file_would(bucket: Bucket) -> None:
-    bucket.put("docs/gate.md", "x")
-    with pytest.raises(OSError, match=r"nothing\.md"), bucket.open("/docs").open("nothing.md") as stream:
-        stream.read()
-
-
-def test_a_changed_object_changes_its_stamp_and_an_equal_one_keeps_it(bucket: Bucket) -> None:
-    bucket.put("gate.md", "closed")
-    source = bucket.open()
-    (before,) = source.list()
-    assert before.size == 6
-    bucket.put("gate.md", "closed")
-    assert [entry.stamp for entry in source.list()] == [before.stamp]
-    bucket.put("gate.md", "opened")
-    assert [entry.stamp for entry in source.list()] != [before.stamp]
-    with source.open("gate.md") as stream:
-        assert stream.read() == b"opened"
-
-
-def test_a_missing_bucket_fails_the_listing_and_lists_nothing(bucket: Bucket) -> None:
-    source = FileSystem("s3://no-such-bucket/docs", EVERYTHING, bucket.options)
-    with pytest.raises(SourceUnavailable, match="no-such-bucket"):
-        list(source.list())
-
-
-def test_a_server_that_is_away_fails_the_listing_without_naming_the_key() -> None:
-    options = {"endpoint_url": "http://127.0.0.1:9", "key": "testing", "secret": "hush-hush",
-               "config_kwargs": {"retries": {"max_attempts": 1}, "connect_timeout": 1}}  # fmt: skip
-    with pytest.raises(SourceUnavailable) as raised:
-        list(FileSystem("s3://bucket/docs", EVERYTHING, options).list())
-    assert "hush-hush" not in str(raised.value)
-
-
-def test_a_collection_is_refreshed_from_a_bucket(
-    bucket: Bucket, make_bench: Callable[..., Workbench], database: Database
-) -> None:
-    bucket.put("docs/gate.md", "# Gate\n\nThe gate is opened when the water is high.\n")
-    bucket.put("docs/tides/high.txt", "High tide is at six.\n")
-    bucket.put("docs/水門.md", "# 水門\n\n水位が高いときは水門を開ける。\n")
-    bench = make_bench(source=f"s3://{bucket.name}/docs", storage_options=bucket.options)
-    summary = refresh(bench)
-    assert summary.reports["publication"].counts["added"] == 3
-    seen = rows(database, "SELECT DISTINCT uri FROM search.chunks ORDER BY uri")
-    assert [uri for (uri,) in seen] == ["gate.md", "tides/high.txt", "水門.md"]
-    assert not refresh(bench).changed
-    bucket.put("docs/tides/high.txt", "High tide is at seven.\n")
-    assert refresh(bench).reports["publication"].counts["changed"] == 1

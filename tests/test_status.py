@@ -20,7 +20,7 @@ from pipelines.cli import output, status
 from pipelines.cli.main import run
 from pipelines.cli.status import unmended
 from resources.postgres import Database
-from tests.conftest import refresh, rows, write
+from tests.conftest import point_suimon_at, refresh, rows, write
 from tests.fakes.embedding_server import EmbeddingServer
 
 Read = Callable[..., dict[str, Any]]
@@ -31,14 +31,7 @@ def declared(
     tmp_path: Path, corpus: Path, database: Database, endpoint: EmbeddingServer, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
     """A declaration for the command line; the benches of `make_bench` have the same collection and space."""
-    path = tmp_path / "collections.yaml"
-    monkeypatch.setenv("SUIMON_STATE", str(tmp_path / "state"))
-    monkeypatch.setenv("SUIMON_CONFIG", str(path))
-    monkeypatch.setenv("SUIMON_DATABASE_URL", database.dsn)
-    monkeypatch.setenv("SUIMON_DAGSTER_DATABASE_URL", database.dsn)
-    for name in ("DAGSTER_HOME", "SUIMON_DAGSTER_STORAGE_URL"):  # The command sets them: noted, to be undone.
-        monkeypatch.setenv(name, "")
-        monkeypatch.delenv(name)
+    path = point_suimon_at(database, tmp_path, monkeypatch)
     space = {"base_url": endpoint.url, "model": "fake", "token_limit": 128, "max_inputs": 16}
     notes = {"source": str(corpus), "chunking": {"max_tokens": 64, "min_tokens": 4}, "timezone": "Asia/Tokyo"}
     path.write_text(yaml.safe_dump({"collections": {"notes": notes}, "spaces": {"small": space}}))

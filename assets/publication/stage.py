@@ -120,15 +120,15 @@ def _settle(refresh: Refresh, spaces: Sequence[KeptSpace]) -> None:
 
 def _fill(refresh: Refresh, spaces: Sequence[KeptSpace]) -> None:
     """Note in which spaces the collection is complete, by what its heads are at this point of the transaction."""
-    session = refresh.session
-    new = [space.space_id for space in spaces if space.demanded and not space.filled]
-    filled = session.records("publication/fill_spaces", refresh.params | {"space_ids": new}) if new else []
-    for space in spaces:
-        if not space.demanded:
-            params = refresh.params | _in_space(session, space)
-            filled += session.records("publication/fill_space", params, vectors=space.table)
-    for row in filled:
-        session.value("publication/note_ready", row)
+    complete = [
+        space.space_id
+        for space in spaces
+        if (not space.filled if space.demanded else not _unsettled(refresh, space, "heads", most=1))
+    ]
+    if not complete:
+        return
+    for row in refresh.session.records("publication/fill_spaces", refresh.params | {"space_ids": complete}):
+        refresh.session.value("publication/note_ready", row)
 
 
 def _in_space(session: Session, space: KeptSpace) -> dict[str, Any]:
@@ -206,16 +206,11 @@ def _pass_gate(refresh: Refresh, demanded: Sequence[KeptSpace]) -> None:
         )
 
 
-def _unsettled(refresh: Refresh, demanded: Sequence[KeptSpace]) -> list[int]:
-    """Return the chunk sets that may not be shown, since a text of theirs is missing in a space."""
-    session = refresh.session
-    return [
-        row["chunk_set_id"]
-        for space in demanded
-        for row in session.records(
-            "publication/read_unsettled", refresh.params | _in_space(session, space), vectors=space.table
-        )
-    ]
+def _unsettled(refresh: Refresh, space: KeptSpace, shown: str, *, most: int | None = None) -> list[int]:
+    """Return the chunk sets a text of which is missing in a space, of those in the table or view `shown`."""
+    params = refresh.params | _in_space(refresh.session, space) | {"most": most}
+    found = refresh.session.records("publication/read_unsettled", params, shown=shown, vectors=space.table)
+    return [row["chunk_set_id"] for row in found]
 
 
 def _flip(refresh: Refresh, demanded: Sequence[KeptSpace], guard: Guard) -> dict[str, Any]:
@@ -227,7 +222,7 @@ def _flip(refresh: Refresh, demanded: Sequence[KeptSpace], guard: Guard) -> dict
         | {"refresh_id": refresh.refresh_id, "run_id": refresh.run_id, "kind": "refresh", "restores": None},
     )
     params = refresh.params | {"publish_id": publish["publish_id"], "collection": refresh.name}
-    unsettled = {"unsettled": _unsettled(refresh, demanded)}
+    unsettled = {"unsettled": [found for space in demanded for found in _unsettled(refresh, space, "candidates")]}
     if not session.execute(
         "publication/insert_changes", params | _suites(refresh) | unsettled | _link(refresh.settings)
     ):

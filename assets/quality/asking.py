@@ -173,7 +173,7 @@ def _keep(asker: Asker, space: KnownSpace, answers: list[tuple[list[_Counted], E
             "quality/insert_golden_vectors", {"space_id": space.space_id, "digests": hashes, "vectors": vectors}
         )
         asker.session.execute(
-            "vectors/record_cost",
+            "endpoints/record_cost",
             {
                 "collection": asker.name,
                 "run_id": asker.run_id,
@@ -184,6 +184,8 @@ def _keep(asker: Asker, space: KnownSpace, answers: list[tuple[list[_Counted], E
                 "requests": requests,
                 "inputs": len(hashes),
                 "tokens": tokens,
+                "output_tokens": 0,
+                "output_price": None,
                 "price": declared.price_per_million_tokens,
                 "currency": declared.currency,
             },

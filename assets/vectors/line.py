@@ -207,7 +207,7 @@ class Line:
         requests = self.endpoint.requests - self._requests_recorded
         if requests or inputs:
             refresh.session.execute(
-                "vectors/record_cost",
+                "endpoints/record_cost",
                 {
                     "collection": refresh.name,
                     "run_id": refresh.run_id,
@@ -218,7 +218,9 @@ class Line:
                     "requests": requests,
                     "inputs": inputs,
                     "tokens": tokens,
+                    "output_tokens": 0,
                     "price": self.declared.price_per_million_tokens,
+                    "output_price": None,
                     "currency": self.declared.currency,
                 },
             )

@@ -86,8 +86,7 @@ class KeptSpace(KnownSpace):
 
 def find_space(session: Session, name: str) -> KnownSpace | None:
     """Return a space by name, if the database keeps it."""
-    found = session.rows(KnownSpace, "vectors/read_space", {"name": name})
-    return found[0] if found else None
+    return next((space for space in read_spaces(session) if space.name == name), None)
 
 
 def read_spaces(session: Session) -> list[KnownSpace]:

@@ -13,7 +13,9 @@ from rich.markup import escape
 
 from pipelines.cli.output import console, emit_json
 from pipelines.config import load
-from pipelines.searching import Asked, Mode, embed_question, explain, literal, live_space
+from pipelines.frameworks.passages import Mode
+from pipelines.searching import Asked, explain
+from pipelines.searching import embed as written_vector
 from pipelines.searching import search as find
 from pipelines.workbench import make_workbench
 from resources.errors import ConfigurationError
@@ -220,8 +222,4 @@ def _marked(line: str, question: str) -> str:
 @click.argument("words", nargs=-1, required=True)
 def embed(words: tuple[str, ...]) -> None:
     """Print the vector of WORDS, as a question, as an SQL literal of the live space."""
-    asked, bench = _question(words), make_workbench()
-    with bench.database_as_it_is.connect("reader") as session:
-        space = live_space(session)
-    vector = literal(embed_question(bench, space, asked))
-    click.echo(f"'{vector}'::{space['storage']}({space['dimensions']})")
+    click.echo(written_vector(make_workbench(), _question(words)))

@@ -1,4 +1,4 @@
-"""The one client through which frameworks, the MCP server and answers read the published table.
+"""The one client through which everybody reads the published table: frameworks, the MCP server, answers, a terminal.
 
 Each question is a transaction of its own that only reads, under the role that asks: so row security holds per
 question, behind a transaction pooler too. No transaction is open while an endpoint is waited for. SQL is in
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from copy import copy
 from typing import TYPE_CHECKING, Any, Self
 
@@ -20,8 +20,9 @@ from psycopg.sql import SQL, Composed
 import sql
 from pipelines.frameworks.embedding import CalledEmbedder, Embed, Embedder, EndpointEmbedder, NoEmbedder, literal
 from pipelines.frameworks.passages import Mode, Passage, Question, checked
+from pipelines.frameworks.refusals import PLAIN, Wording, refusals
 from resources.embedding_endpoint import EmbeddingEndpoint
-from resources.errors import ConfigurationError, DatabaseUnavailable
+from resources.errors import ConfigurationError
 from resources.postgres import Names
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class SearchClient:
         pool: ConnectionPool[Any] | None = None,
         async_pool: AsyncConnectionPool[Any] | None = None,
         deadline_seconds: float = 30.0,
+        wording: Wording = PLAIN,
     ) -> None:
         """Describe where to ask; nothing is opened yet.
 
@@ -68,6 +70,7 @@ class SearchClient:
             pool: takes connections from here instead of opening one a question.
             async_pool: the same for the asynchronous methods.
             deadline_seconds: for the endpoint, and for each statement.
+            wording: how refusals are put.
 
         Raises:
             ConfigurationError: both an endpoint and a function are given, or the role is none.
@@ -77,6 +80,7 @@ class SearchClient:
         self.role = _role(role, prefix)
         self._dsn, self._pool, self._async_pool = dsn, pool, async_pool
         self._space, self._deadline, self._prefix = space, deadline_seconds, prefix
+        self._wording = wording
         self._embedder = _embedder(embed)
         if base_url is not None:
             endpoint = EmbeddingEndpoint(
@@ -117,14 +121,47 @@ class SearchClient:
             EndpointUnavailable: the endpoint did not answer in time.
             DatabaseUnavailable: the database did not.
         """
-        question = checked(words, k, mode, filter, neighbours)
-        space = self._space_of(self.read("serving/read_space", {"space": self._space}))
-        vector = None
-        if question.mode != "lexical":
-            text = space["query_prefix"] + question.words
-            vector = literal(self._embedder.submit(text, space).result(), space)
-        rows = self.read(f"search/{question.mode}", _params(question, space, vector))
-        return [Passage(row) for row in rows]
+        return self.ask(checked(words, k, mode, filter, neighbours))
+
+    def ask(self, question: Question) -> list[Passage]:
+        """Return the passages that answer a question best, best first.
+
+        Args:
+            question: as `checked` returns it, or with bounds of the caller's own.
+
+        Raises:
+            ConfigurationError: as for a search, and so for the others.
+        """
+        return [Passage(row) for row in self.read(f"search/{question.mode}", self._params(question))]
+
+    def explain(self, question: Question) -> dict[str, Any]:
+        """Return how a question is answered: indexes, candidates, and what each term weighs.
+
+        Args:
+            question: as above.
+
+        Raises:
+            ConfigurationError: as for a search, and so for the others.
+        """
+        params = self._params(question)
+        if question.mode == "semantic":
+            params["words"] = None
+        explained: dict[str, Any] = self.read("search/explain", params)[0]["explanation"]
+        return explained
+
+    def vector_of(self, words: str) -> tuple[Row, str]:
+        """Return the space that is searched, and the vector of a question in it as pgvector reads it.
+
+        Args:
+            words: the question.
+
+        Raises:
+            ConfigurationError: nothing is published, or the vector does not fit.
+            EndpointUnavailable: the endpoint did not answer in time.
+        """
+        space = self._read_space()
+        given = self._embedder.submit(space["query_prefix"] + words, space).result()
+        return space, literal(given, space, self._wording)
 
     async def asearch(
         self,
@@ -137,12 +174,12 @@ class SearchClient:
     ) -> list[Passage]:
         """Do the same without blocking the event loop."""
         question = checked(words, k, mode, filter, neighbours)
-        space = self._space_of(await self.aread("serving/read_space", {"space": self._space}))
+        space = self._space_of(await self.aread(*self._reading_space()))
         vector = None
         if question.mode != "lexical":
             text = space["query_prefix"] + question.words
             given = await asyncio.wrap_future(await asyncio.to_thread(self._embedder.submit, text, space))
-            vector = literal(given, space)
+            vector = literal(given, space, self._wording)
         rows = await self.aread(f"search/{question.mode}", _params(question, space, vector))
         return [Passage(row) for row in rows]
 
@@ -157,7 +194,7 @@ class SearchClient:
             ConfigurationError: the statement refuses what it was given, or the role may not run it.
             DatabaseUnavailable: the database did not answer in time.
         """
-        with self._refusals(), self._connection() as connection, connection.transaction():
+        with self._refusing(), self._connection() as connection, connection.transaction():
             connection.execute(self._statement(BEGIN), self._beginning())
             with connection.cursor(row_factory=dict_row) as cursor:
                 cursor.execute(self._statement(name), params)
@@ -165,7 +202,7 @@ class SearchClient:
 
     async def aread(self, name: str, params: Mapping[str, Any]) -> list[Row]:
         """Do the same without blocking the event loop."""
-        with self._refusals():
+        with self._refusing():
             async with self._aconnection() as connection, connection.transaction():
                 await connection.execute(self._statement(BEGIN), self._beginning())
                 async with connection.cursor(row_factory=dict_row) as cursor:
@@ -176,12 +213,26 @@ class SearchClient:
         """Close the connection to the endpoint; pools are whose they were."""
         self._embedder.close()
 
+    def _params(self, question: Question) -> dict[str, Any]:
+        if question.mode == "lexical":
+            return _params(question, self._read_space(), None)
+        return _params(question, *self.vector_of(question.words))
+
+    def _read_space(self) -> Row:
+        return self._space_of(self.read(*self._reading_space()))
+
+    def _reading_space(self) -> tuple[str, Row]:
+        return "serving/read_space", {"space": self._space}
+
     def _space_of(self, found: list[Row]) -> Row:
         if found:
             return found[0]
         if self._space is None:
             raise ConfigurationError("Nothing is published yet; run `suimon refresh` first.")
         raise ConfigurationError(f"There is no space {self._space!r}; search.spaces lists them.")
+
+    def _refusing(self) -> AbstractContextManager[None]:
+        return refusals(self._wording, self.role, _role(None, self._prefix), self._deadline)
 
     def _statement(self, name: str) -> Composed:
         return SQL(sql.query(name)).format(**Names(self._prefix).identifiers())
@@ -206,44 +257,6 @@ class SearchClient:
             return
         async with await psycopg.AsyncConnection.connect(self._dsn, **_CONNECTING) as connection:
             yield connection
-
-    @contextmanager
-    def _refusals(self) -> Iterator[None]:
-        """Say in one sentence what the database refuses; nothing of a document or of the DSN is in it."""
-        try:
-            yield
-        except psycopg.errors.InvalidParameterValue as error:
-            if error.diag.message_hint is None:
-                raise ConfigurationError(f"There is no database role {self.role!r}.") from None
-            problem = str(error.diag.message_primary)
-            raise ConfigurationError(f"{problem[0].upper()}{problem[1:]}. {error.diag.message_hint}") from None
-        except psycopg.errors.InsufficientPrivilege:
-            raise ConfigurationError(
-                f"This login may not search as {self.role}; GRANT {self.role} TO it, and "
-                f"{self._prefix}suimon_reader TO {self.role}."
-            ) from None
-        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedFunction, psycopg.errors.InvalidSchemaName):
-            raise ConfigurationError(
-                "The database has no schema `search` of this version; run `suimon migrate` there, and give the prefix "
-                "if one is declared."
-            ) from None
-        except psycopg.DataError as error:
-            raise ConfigurationError(f"Postgres cannot read a value that was given ({error.sqlstate}).") from None
-        except psycopg.errors.QueryCanceled:
-            raise DatabaseUnavailable(
-                f"The search did not end within {self._deadline:g} s; ask again, or raise deadline_seconds."
-            ) from None
-        except psycopg.OperationalError as error:
-            raise DatabaseUnavailable(
-                f"Postgres could not be reached or went away ({error.sqlstate or type(error).__name__}); check the "
-                "connection string and that the server is running."
-            ) from None
-        except psycopg.ProgrammingError as error:
-            if error.sqlstate is not None:
-                raise
-            raise ConfigurationError(
-                "The connection string cannot be read; write it as postgresql://user:password@host:5432/database."
-            ) from None
 
 
 _CONNECTING: dict[str, Any] = {"autocommit": True, "application_name": "suimon search", "connect_timeout": 10}

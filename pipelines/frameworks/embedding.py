@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol
 
+from pipelines.frameworks.refusals import PLAIN, Wording
 from resources.embedding_endpoint import EmbeddingEndpoint
 from resources.errors import ConfigurationError
 
@@ -104,7 +105,7 @@ class EndpointEmbedder:
         self._endpoint = endpoint
         self._dimensions = dimensions
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._end: Callable[[], object] | None = None
+        self._end: Callable[[], Future[None] | None] | None = None
         self._lock = threading.Lock()
 
     def submit(self, text: str, space: Space) -> Future[Sequence[float]]:
@@ -134,10 +135,11 @@ class EndpointEmbedder:
         self._end = weakref.finalize(self, _end, loop, self._endpoint)  # Also where nobody calls close().
 
     def close(self) -> None:
-        """Close connections and end the loop; a later question opens them again."""
+        """Close connections and end the loop, so that others may open the endpoint; a later question opens it again."""
         with self._lock:
-            if self._end is not None:
-                self._end()
+            closing = None if self._end is None else self._end()
+            if closing is not None:
+                closing.exception()  # Waits. What cannot be closed is gone, too.
             self._loop = self._end = None
 
 
@@ -146,22 +148,20 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
     loop.close()
 
 
-def _end(loop: asyncio.AbstractEventLoop, endpoint: EmbeddingEndpoint) -> None:
-    """Have a loop close its endpoint and end; nobody waits, since a collector of garbage may be who calls."""
-
-    async def work() -> None:
-        await endpoint.__aexit__(None, None, None)
-        loop.stop()
-
-    asyncio.run_coroutine_threadsafe(work(), loop)
+def _end(loop: asyncio.AbstractEventLoop, endpoint: EmbeddingEndpoint) -> Future[None]:
+    """Have a loop close its endpoint and end; who wants to wait may, but a collector of garbage may be who calls."""
+    closing = asyncio.run_coroutine_threadsafe(endpoint.__aexit__(None, None, None), loop)
+    closing.add_done_callback(lambda _: loop.call_soon_threadsafe(loop.stop))
+    return closing
 
 
-def literal(vector: Sequence[float], space: Space) -> str:
+def literal(vector: Sequence[float], space: Space, wording: Wording = PLAIN) -> str:
     """Write a vector as pgvector reads it.
 
     Args:
         vector: numbers.
         space: the row of search.spaces that it has to fit.
+        wording: how it is said that it does not.
 
     Raises:
         ConfigurationError: it is not of the space's dimensions, or no number in it can be used.
@@ -169,9 +169,9 @@ def literal(vector: Sequence[float], space: Space) -> str:
     numbers = [float(value) for value in vector]
     if len(numbers) != space["dimensions"]:
         raise ConfigurationError(
-            f"The question's vector has {len(numbers)} dimensions, and space {space['space']} has "
-            f"{space['dimensions']}; embed questions with model {space['query_model']}, and give the same `dimensions` "
-            "as collections.yaml does."
+            wording.other_vector.format(
+                given=len(numbers), space=space["space"], dimensions=space["dimensions"], model=space["query_model"]
+            )
         )
     if not all(map(math.isfinite, numbers)):
         raise ConfigurationError("The question's vector holds something that is no finite number; check the model.")

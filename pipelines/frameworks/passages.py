@@ -57,13 +57,23 @@ def checked(words: str, k: int, mode: str, wanted: Mapping[str, Any] | None, nei
         raise ConfigurationError("The question is empty; ask with some words.")
     if len(words) > LONGEST_WORDS:
         raise ConfigurationError(f"The question has {len(words):,} characters; ask with at most {LONGEST_WORDS:,}.")
-    if type(k) is not int or not 1 <= k <= LARGEST_K:
-        raise ConfigurationError(f"k is {k!r}; ask for 1 to {LARGEST_K:,} passages.")
+    bounded(k)
     if type(neighbours) is not int or not 0 <= neighbours <= 10:
         raise ConfigurationError(f"neighbours is {neighbours!r}; it may be 0 to 10.")
     if mode not in get_args(Mode):
         raise ConfigurationError(f"There is no mode {mode!r}; the modes are {', '.join(get_args(Mode))}.")
     return Question(sendable(words), k, mode, written(wanted), neighbours)  # type: ignore[arg-type]
+
+
+def bounded(k: int) -> int:
+    """Return a number of passages that can be asked for.
+
+    Raises:
+        ConfigurationError: it is not from 1 to 1,000.
+    """
+    if type(k) is not int or not 1 <= k <= LARGEST_K:
+        raise ConfigurationError(f"k is {k!r}; ask for 1 to {LARGEST_K:,} passages.")
+    return k
 
 
 def sendable(text: str) -> str:

@@ -217,3 +217,24 @@ COMMENT ON COLUMN {search}.quarantine.published IS
 'Whether readers see something of the document: its other chunks, or an earlier version.';
 COMMENT ON COLUMN {search}.quarantine.space IS 'The space in which a chunk has no vector; null for a document.';
 GRANT SELECT ON {search}.quarantine TO {pipeline};
+
+-- Holds back a document, as it is now and under a recipe; a repeated failure of the same bytes counts up.
+-- Index: quarantine_pkey.
+CREATE OR REPLACE FUNCTION hold_back(
+    document bigint, at_stage text, for_reason text, more text, bytes bytea, under_recipe integer
+) RETURNS void
+LANGUAGE sql
+AS $$
+INSERT INTO quarantine AS held (document_id, stage, reason, detail, content_hash, recipe_id)
+VALUES (document, at_stage, for_reason, more, bytes, under_recipe)
+ON CONFLICT (document_id, stage) DO UPDATE SET
+    reason = excluded.reason,
+    detail = excluded.detail,
+    attempts = CASE WHEN held.content_hash = excluded.content_hash THEN held.attempts + 1 ELSE 1 END,
+    content_hash = excluded.content_hash,
+    recipe_id = excluded.recipe_id,
+    retry = false,
+    last_seen = now();
+$$;
+REVOKE ALL ON FUNCTION hold_back(bigint, text, text, text, bytea, integer) FROM public;
+GRANT EXECUTE ON FUNCTION hold_back(bigint, text, text, text, bytea, integer) TO {pipeline};

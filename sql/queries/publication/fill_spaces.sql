@@ -1,5 +1,5 @@
--- Purpose: note that a collection is complete in spaces in which the publish demanded everything; touches no row where
--- that is known.
+-- Purpose: note in which spaces a collection is complete: each published text has an audited vector there, or a
+-- recorded refusal. From the commit on every publish demands it. Touches no row where that is known.
 -- Parameters: collection_id, space_ids. Index: space_fills_pkey.
 INSERT INTO space_fills (collection_id, space_id)
 SELECT

@@ -2,26 +2,12 @@
 -- it is complete, then those that are being filled.
 -- Parameters: collection_id. Index: space_fills_pkey, heads_by_collection_id.
 SELECT
-    s.space_id,
-    s.name,
-    s.model,
-    s.query_model,
-    s.served_model,
-    s.dimensions,
-    s.storage,
-    s.passage_prefix,
-    s.query_prefix,
-    s.normalised,
-    s.token_limit,
-    s.max_inputs,
-    s.tokenizer,
-    s.live,
-    s.ready,
+    s.*,
     f.space_id IS NOT null AS filled,
     EXISTS(
         SELECT 1 FROM heads AS h
         WHERE h.collection_id = %(collection_id)s
     ) AS published
-FROM spaces AS s
+FROM known_spaces AS s
 LEFT JOIN space_fills AS f ON s.space_id = f.space_id AND f.collection_id = %(collection_id)s
 ORDER BY s.live DESC, filled DESC, s.space_id ASC
