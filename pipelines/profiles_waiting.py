@@ -50,7 +50,8 @@ class Demand:
     @property
     def sentence(self) -> str:
         """What is wanted."""
-        return f"{self.waiting} without a profile" if self.in_force else "`profiles` or `llm` is declared otherwise"
+        waits = "document waits" if self.waiting == 1 else "documents wait"
+        return f"{self.waiting} {waits} for a profile" if self.in_force else "what is declared is not in force yet"
 
 
 def read_demand(bench: Workbench, name: str) -> tuple[Demand, str] | None:
@@ -117,7 +118,7 @@ def _look(instance: dg.DagsterInstance, naming: Naming, bench: Workbench, name: 
     wanted = bench.collection(name).profiles
     assert wanted is not None
     if _is_under_way(instance, name, wanted.seconds_per_run + 3600):
-        return f"{name}: {demand.sentence}, and a run is under way"
+        return f"{name}: {demand.sentence}; a run is under way"
     key += _continuation(instance, naming, name)
     mine = {"dagster/run_key": key, "dagster/sensor_name": NAME}
     if instance.get_runs_count(dg.RunsFilter(tags=mine)):
