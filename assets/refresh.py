@@ -19,6 +19,7 @@ import psycopg
 from assets.chunks.limits import Reading, limits_of
 from assets.documents.metadata import settings_digest
 from assets.lease import Lease, acquire
+from assets.profiles.force import withdraw
 from assets.publication.settling import settle
 from assets.quality.golden import read_golden
 from assets.readers import apply_readers
@@ -233,6 +234,15 @@ def _set_recipes(session: Session, row: Mapping[str, Any], cutting: Cutting, *, 
     return parse_id, chunk_id
 
 
+def _begin(bench: Workbench, session: Session, row: Mapping[str, Any], settings: Collection) -> None:
+    """Do what a run does before its first stage: what is declared of readers and profiles, and what was asked for."""
+    apply_readers(session, row["collection_id"], settings, row["readers_digest"])
+    if settings.profiles is None and row["profile_recipe_id"] is not None:
+        withdraw(session, row["collection_id"])
+    if bench.retry:
+        mark_for_retry(session, row["collection_id"])
+
+
 @contextmanager
 def open_refresh(bench: Workbench, name: str, run_id: str) -> Iterator[Refresh]:
     """Take part in a refresh: the first stage of a run starts it, later ones join.
@@ -265,9 +275,7 @@ def open_refresh(bench: Workbench, name: str, run_id: str) -> Iterator[Refresh]:
             cutting = cutting_of(bench, name, kept, None if rebuild else row["tokenizer"])
             parse_id, chunk_id = _set_recipes(session, row, cutting, rebuild=rebuild)
             if not opened["stages"]:  # Once a run: who applies other rules meanwhile has read a newer declaration.
-                apply_readers(session, collection_id, settings, row["readers_digest"])
-            if bench.retry and not opened["stages"]:
-                mark_for_retry(session, collection_id)
+                _begin(bench, session, row, settings)
             fingerprint = _fingerprint(bench, name, parse_id, chunk_id, kept)
             failpoints.reach("refresh.opened")
             yield Refresh(

@@ -39,6 +39,11 @@ def silent(stage: str, done: int, total: int | None) -> None:
     """Tell nobody."""
 
 
+def never() -> bool:
+    """Say no."""
+    return False
+
+
 @dataclass(frozen=True)
 class Doors:
     """How the outside world is found.
@@ -69,6 +74,8 @@ class Workbench:
         names: schemas and roles.
         state_folder: where files of the project's own go (Data Docs).
         progress: told how far long stages are.
+        gives_way: asked now and then whether this run should end soon because somebody waits for it; what follows
+            the text heeds it.
         lease_seconds: how long a lease outlives its holder.
         lease_wait_seconds: how long a refresh waits for another one of its collection.
         parsers: parser processes side by side; by default one a core.
@@ -93,6 +100,7 @@ class Workbench:
     names: Names = field(default_factory=Names)
     state_folder: Path = Path(".suimon")
     progress: Progress = silent
+    gives_way: Callable[[], bool] = never
     lease_seconds: float = 30.0
     lease_wait_seconds: float = 45.0
     parsers: int | None = None

@@ -23,7 +23,8 @@ from assets.vectors.asset import ROOM as VECTORS
 from assets.workbench import Workbench
 from pipelines.config import Config, load
 from pipelines.jobs import migrate_space_job, refresh_job, retry_job, sweep_job, verify_job
-from pipelines.profiling import profile_job, profiles_waiting_sensor
+from pipelines.profiles_waiting import profiles_waiting_sensor
+from pipelines.profiling import profile_job
 from pipelines.schedules import build_schedule, build_upkeep
 from pipelines.sensors import source_changed_sensor
 from pipelines.workbench import make_workbench, read_environment_file
@@ -68,7 +69,7 @@ def build_defs(*, config: Config | None = None, resource_overrides: Mapping[str,
         asset_checks=[*(build_checks(room, naming) for room in ROOMS), build_profile_checks(naming)],
         jobs=[job, retry_job(naming), profiling, verify, sweep, migrate_space_job()],
         schedules=schedules,
-        sensors=[source_changed_sensor(job), profiles_waiting_sensor(profiling)],
+        sensors=[source_changed_sensor(job), profiles_waiting_sensor(profiling, naming)],
         resources={"workbench": make_workbench(config), **(resource_overrides or {})},
         executor=dg.in_process_executor,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from typing import Any
 import pytest
 
 from assets.auditing.suite import AuditResult
-from assets.llm import Llm
 from assets.profiles.stage import make_profiles
 from assets.refresh import StageReport
 from assets.upkeep.erase import erase
@@ -23,6 +21,7 @@ from resources import attempts
 from resources.errors import ConfigurationError, EndpointRefused, EndpointUnavailable
 from resources.postgres import Database
 from tests.conftest import refresh, rows, write
+from tests.fakes.describing import data_of, describe, with_llm
 from tests.fakes.llm_server import Body, LlmServer, serve_llm
 
 _numbers = itertools.count()
@@ -35,37 +34,6 @@ DEADLINE = {"deadline": {"type": "string", "format": "date", "description": "Whe
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses of milliseconds."""
     monkeypatch.setattr(attempts, "FIRST_PAUSE_SECONDS", 0.002)
-
-
-def data_of(body: Body) -> str:
-    """Return the text between the marks of a question."""
-    marked = r"\[begin [^\]]+ (\w{16})\]\n(.*)\n\[end [^\]]+ \1\]\nDescribe it as JSON\."
-    found = re.fullmatch(marked, body["messages"][-1]["content"], re.DOTALL)
-    assert found, "a document stands between marks"
-    return found[2]
-
-
-def describe(body: Body) -> str:
-    """Describe a text as a good model would, with one entity that is not in it."""
-    text = data_of(body)
-    wanted = body["response_format"]["json_schema"]["schema"]["properties"]
-    japanese = "水" in text
-    said: dict[str, Any] = {
-        "title": "水門の点検" if japanese else "About the gate",
-        "summary": "水位が高いときの手順を述べる。" if japanese else f"It begins with {text.split()[0]}.",
-        "keywords": ["水門"] if japanese else ["gate", "water"],
-        "entities": [
-            {"name": "水門" if japanese else text.split()[0], "type": "other"},
-            {"name": "Mr Nobody", "type": "person"},
-        ],
-        "kind": "procedure" if japanese or "gate" in text.lower() else "notice",
-        "language": "ja" if japanese else "en",
-    }
-    said |= {name: None for name in wanted if name not in said}
-    due = re.search(r"until (\d{4}-\d\d-\d\d)", text)
-    if "deadline" in wanted and due:
-        said["deadline"] = {"value": due[1], "quote": due[0]}
-    return json.dumps({name: said[name] for name in wanted}, ensure_ascii=False)
 
 
 @pytest.fixture
@@ -82,10 +50,7 @@ def make(make_bench: MakeBench, llm: LlmServer) -> Make:
     def made(
         *, profiles: dict[str, Any] | None = None, declared: dict[str, Any] | None = None, **more: Any
     ) -> Workbench:
-        bench = make_bench(profiles=profiles or {}, **more)
-        settings = {"base_url": llm.url, "model": "fake", "deadline_seconds": 5.0} | (declared or {})
-        bench.llm = Llm.model_validate(settings)
-        return bench
+        return with_llm(make_bench(profiles=profiles or {}, **more), llm, **(declared or {}))
 
     return made
 
@@ -466,8 +431,11 @@ def test_where_profiles_are_asked_for_no_more_none_is_shown(
 ) -> None:
     refresh(bench := make())
     describe_all(bench)
-    describe_all(make_bench())
+    refresh(make_bench())
     assert set(shown(database).values()) == {None}
+    refresh(bench)
+    describe_all(bench)
+    assert None not in shown(database).values()
 
 
 def test_an_instruction_in_a_document_stays_between_the_marks(make: Make, llm: LlmServer, corpus: Path) -> None:

@@ -1,7 +1,10 @@
 """The asset `corpus/profiles`: after the publish, in a run of its own, and never in its way."""
 
+import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
@@ -16,6 +19,12 @@ from assets.refresh import Refresh
 from assets.shell import LogProgress, heed_tags, in_dagsters_terms, sentence
 from assets.workbench import Workbench, silent
 
+PROFILE = "profile"
+"""The job."""
+GOES_ON = "goes on"
+"""Metadata: whether the run ended only to let others in, so that the next may begin at once."""
+LOOK_SECONDS = 5.0
+
 COLUMNS = {
     "elements_id": ("bigint", "The parse that it describes."),
     "profile": ("jsonb", "Title, summary, keywords, entities, kind, language and declared fields."),
@@ -26,11 +35,32 @@ COLUMNS = {
 }
 
 
+@dataclass
+class Queue:
+    """Says, every few seconds anew, whether another run of the partition waits for this one to end.
+
+    Runs of one collection wait for each other in Dagster, and a model takes its time: the text comes first.
+    """
+
+    instance: dg.DagsterInstance
+    partition: str
+    _looked: float = -math.inf
+
+    def __call__(self) -> bool:
+        """Say whether a run is queued that is not about profiles."""
+        if time.monotonic() - self._looked < LOOK_SECONDS:
+            return False
+        self._looked = time.monotonic()
+        queued = dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED], tags={"dagster/partition": self.partition})
+        return any(run.job_name != PROFILE for run in self.instance.get_runs(queued, limit=10))
+
+
 @contextmanager
 def _joined(context: Any) -> Iterator[Refresh]:
     bench: Workbench = context.resources.workbench
     if bench.progress is silent:
         bench.progress = LogProgress(context.log)
+    bench.gives_way = Queue(context.instance, context.partition_key)
     heed_tags(bench, context.run.tags)
     with in_dagsters_terms(), open_profiling(bench, context.partition_key, context.run.run_id) as refresh:
         yield refresh
@@ -62,7 +92,7 @@ def build_profiles(naming: Naming) -> dg.AssetsDefinition:
         with _joined(context) as refresh:
             report = run(refresh)
             context.log.info(f"{refresh.name}: {sentence(report)}")  # noqa: G004  # Dagster shows what it is given.
-        return dg.MaterializeResult(metadata=metadata.of_report(report))
+        return dg.MaterializeResult(metadata={**metadata.of_report(report), GOES_ON: report.goes_on})
 
     return profiles
 

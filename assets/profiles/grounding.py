@@ -1,7 +1,7 @@
 """What of an answer the text bears out, and how the answers about its parts become one profile. Pure.
 
-A model names people who are in no document, and a document may tell it to. So what has to occur in the text is looked
-for there: what does not is dropped and counted.
+A model names people who are in no document, and a document may tell it to; a small one repeats its own prompt. So what
+has to occur in the text is looked for there: what does not is dropped and counted, as is what was said to the model.
 """
 
 from __future__ import annotations
@@ -14,12 +14,18 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from assets.profiles.schema import TITLE_CHARACTERS
 from assets.profiles.settings import Profiles
 
 SHORTEST_QUOTE = 2
+SHORTEST_SUMMARY = 3
+"""Words; or twice as many Japanese characters. Less is no summary but somebody's word."""
+ECHO = 5
+"""Words in a row that are in the prompt and not in the document: then the model repeats what it was told."""
 _BLANKS = re.compile(r"\s+")
 _CJK = re.compile(r"[぀-ヿ㐀-䶿一-鿿豈-﫿]")
 _LETTER = re.compile(r"[^\W\d_]")
+_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
@@ -67,8 +73,63 @@ class Profile:
     dropped: Counter[str] = field(default_factory=Counter)
 
 
+@dataclass(frozen=True)
+class _Vetting:
+    """Looks at what a model says in words of its own."""
+
+    told: str
+    read: str
+    language: str
+    profile: Profile
+
+    @classmethod
+    def of(cls, told: str, texts: Iterable[str], language: str, profile: Profile) -> _Vetting:
+        return cls(_in_words(told), " ".join(map(_in_words, texts)), language, profile)
+
+    def passed(self, said: Any) -> str | None:
+        """Return a text unless it is in another language, or an echo of the prompt."""
+        text = _BLANKS.sub(" ", str(said or "")).strip()
+        if not text:
+            return None
+        fault = "language" if _is_foreign(text, self.language) else "echo" if self._repeats(text) else ""
+        if fault:
+            self.profile.dropped[fault] += 1
+            return None
+        return text
+
+    def summary(self, said: Any) -> str | None:
+        """Return a summary, unless it is too short to be one."""
+        text = self.passed(said)
+        if text and len(_WORD.findall(text)) < SHORTEST_SUMMARY and len(_CJK.findall(text)) < 2 * SHORTEST_SUMMARY:
+            self.profile.dropped["short"] += 1
+            return None
+        return text
+
+    def keywords(self, said: Sequence[str]) -> list[str]:
+        """Return those that are no echo."""
+        kept = [word for word in said if not self._repeats(word)]
+        self.profile.dropped["echo"] += len(said) - len(kept)
+        return kept
+
+    def _repeats(self, said: str) -> bool:
+        words = _in_words(said).split()
+        length = min(ECHO, max(SHORTEST_SUMMARY, len(words)))
+        runs = (f" {' '.join(words[at : at + length])} " for at in range(len(words) - length + 1))
+        return any(run in self.told and run not in self.read for run in runs)
+
+
+def _in_words(text: str) -> str:
+    return f" {' '.join(_WORD.findall(_plain(text)))} "
+
+
 def assemble(
-    parts: Sequence[tuple[Mapping[str, Any], str]], whole: Mapping[str, Any] | None, wanted: Profiles, language: str
+    parts: Sequence[tuple[Mapping[str, Any], str]],
+    whole: Mapping[str, Any] | None,
+    wanted: Profiles,
+    language: str,
+    *,
+    title: str = "",
+    told: str = "",
 ) -> Profile:
     """Put answers together, and leave out what the text does not bear out.
 
@@ -77,37 +138,38 @@ def assemble(
         whole: the answer about the parts' summaries, where there are several parts.
         wanted: as declared.
         language: of the text, as told from it; und where nothing can be told.
+        title: what the document calls itself, as far as that is known: where it stands in the text, no model is heard.
+        told: what the model was told, which is no part of any document.
     """
     answers = [answer for answer, _ in parts]
     head = whole or answers[0]
     profile = Profile()
     content = profile.content
     grounds = [Grounds.of(text) for _, text in parts]
-    for name in ("title", "summary"):
-        if name == "title" or wanted.summary:
-            content[name] = _in_language(str(head.get(name) or ""), language, profile)
+    vetting = _Vetting.of(told, (text for _, text in parts), language, profile)
+    own = _BLANKS.sub(" ", title).strip()
+    known = len(own) <= TITLE_CHARACTERS and any(text.hold(own) for text in grounds)
+    content["title"] = own if known else vetting.passed(head.get("title"))
+    if wanted.summary:
+        content["summary"] = vetting.summary(head.get("summary"))
     if wanted.keywords:
-        content["keywords"] = _most_named(answer.get("keywords") or [] for answer in answers)
+        content["keywords"] = vetting.keywords(_most_named(answer.get("keywords") or [] for answer in answers))
     if wanted.entities:
         content["entities"] = _entities(answers, grounds, profile)
     content["kind"] = head.get("kind") or _most_named([[answer["kind"] for answer in answers]])[0]
     content["language"] = language if language != "und" else _language(answers)
     _take_fields(answers, grounds, wanted, profile)
+    profile.dropped += Counter()  # Without what was not dropped.
     return profile
 
 
-def _in_language(text: str, language: str, profile: Profile) -> str | None:
-    """Return a text if it is plausibly in a language."""
-    text = _BLANKS.sub(" ", text).strip()
+def _is_foreign(text: str, language: str) -> bool:
+    """Say whether a text is plainly not in a language."""
     letters = len(_LETTER.findall(text))
     japanese = len(_CJK.findall(text))
-    wrong = (language == "ja" and letters > 8 and japanese * 5 < letters) or (
+    return (language == "ja" and letters > 8 and japanese * 5 < letters) or (
         language in {"en", "de", "fr", "es", "it", "pt", "nl"} and japanese * 2 > letters
     )
-    if wrong:
-        profile.dropped["language"] += 1
-        return None
-    return text or None
 
 
 def _most_named(lists: Iterable[Iterable[str]]) -> list[str]:

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from assets.profiles.addressing import inert
 from resources.completions import Message
 
 FOLDER = Path(__file__).parent / "prompts"
@@ -51,7 +52,7 @@ def language_name(code: str) -> str:
 
 
 def fenced(name: str, text: str, language: str, about: str) -> list[Message]:
-    """Lay a text before a model, between marks that it cannot contain.
+    """Lay a text before a model, between marks that it cannot contain, in a message that it cannot end.
 
     Args:
         name: of the prompt.
@@ -59,6 +60,7 @@ def fenced(name: str, text: str, language: str, about: str) -> list[Message]:
         language: code of the answer's language.
         about: what the text is, as `part 2 of 5`.
     """
+    text = inert(text)
     mark = hashlib.sha256(text.encode()).hexdigest()[:16]  # A text cannot hold a digest of itself.
     return [
         {"role": "system", "content": prompt(name).text.replace("{language}", language_name(language))},

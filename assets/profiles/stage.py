@@ -8,13 +8,17 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import psycopg
 
 from assets.auditing.audit import run_suite, suite_id
 from assets.auditing.suite import AuditResult
 from assets.lease import Lease
 from assets.llm import Llm
 from assets.profiles.audits import suite
+from assets.profiles.force import put_in_force, withdraw
 from assets.profiles.line import Line
 from assets.profiles.recipe import profile_recipe
 from assets.profiles.schema import filter_types
@@ -23,7 +27,25 @@ from assets.profiles.spending import Wallet
 from assets.refresh import Refresh, StageReport, cutting_of
 from assets.vectors.spending import Spent
 from assets.workbench import Workbench
+from resources import failpoints
+from resources.errors import SuimonError
 from resources.postgres import Session
+
+
+@dataclass
+class ProfileReport(StageReport):
+    """What the profiles stage did.
+
+    Attributes:
+        stopped: why it ended before all were described: `budget`, `time`, `way`; empty if it did not.
+    """
+
+    stopped: str = ""
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the rest can be described at once, and need not wait for anything."""
+        return self.stopped in {"time", "way"}
 
 
 class NoLease(Lease):
@@ -52,8 +74,10 @@ def open_profiling(bench: Workbench, name: str, run_id: str) -> Iterator[Refresh
         yield Refresh(bench, session, lease, name, settings, number, 0, run_id, 0, 0, cutting, "", {})
 
 
-def run(refresh: Refresh) -> StageReport:
+def run(refresh: Refresh) -> ProfileReport:
     """Describe what has no profile yet; each answer is committed as it comes.
+
+    Where it fails, what was described until then is audited and shown all the same.
 
     Raises:
         ConfigurationError: the collection asks for profiles, and no LLM is declared.
@@ -61,32 +85,45 @@ def run(refresh: Refresh) -> StageReport:
         EndpointRefused: the endpoint cannot be used as declared.
     """
     started = time.perf_counter()
-    report = StageReport("profiles")
-    wanted = refresh.settings.profiles
-    if wanted is None:
-        report.changed = bool(_put_in_force(refresh, None, None, "{}"))
-        return report
-    llm = refresh.bench.declared_llm
-    recipe_id = int(refresh.session.value("refresh/declare_recipe", profile_recipe(wanted, llm).params()))
-    types = json.dumps(filter_types(wanted), sort_keys=True)
-    report.changed = bool(_put_in_force(refresh, recipe_id, suite_id(refresh.session, suite()), types))
-    if refresh.bench.retry:
-        refresh.session.execute("profiles/retry_failures", refresh.params)
-    waiting = [row["elements_id"] for row in refresh.session.records("profiles/read_unprofiled", refresh.params)]
-    if waiting:
-        _describe(refresh, wanted, llm, recipe_id, waiting, report)
+    report = ProfileReport("profiles")
+    try:
+        _run(refresh, report)
+    except BaseException:
+        with suppress(SuimonError, psycopg.Error):  # What went wrong first is what is to be told.
+            audit(refresh)
+        raise
     report.seconds = round(time.perf_counter() - started, 4)
+    failpoints.reach("profiles.end")
     return report
 
 
+def _run(refresh: Refresh, report: ProfileReport) -> None:
+    wanted = refresh.settings.profiles
+    if wanted is None:
+        report.changed = withdraw(refresh.session, refresh.collection_id)
+        return
+    llm = refresh.bench.declared_llm
+    recipe_id = int(refresh.session.value("refresh/declare_recipe", profile_recipe(wanted, llm).params()))
+    types = json.dumps(filter_types(wanted), sort_keys=True)
+    suite_number = suite_id(refresh.session, suite())
+    report.changed = put_in_force(refresh.session, refresh.collection_id, recipe_id, suite_number, types)
+    if refresh.bench.retry:
+        refresh.session.execute("profiles/retry_failures", refresh.params)
+    waiting = [row["elements_id"] for row in refresh.session.records("profiles/read_unprofiled", refresh.params)]
+    failpoints.reach("profiles.start")
+    if waiting:
+        _describe(refresh, wanted, llm, recipe_id, waiting, report)
+
+
 def _describe(
-    refresh: Refresh, wanted: Profiles, llm: Llm, recipe_id: int, waiting: list[int], report: StageReport
+    refresh: Refresh, wanted: Profiles, llm: Llm, recipe_id: int, waiting: list[int], report: ProfileReport
 ) -> None:
     who = {"collection": refresh.name, "run_id": refresh.run_id, "timezone": refresh.settings.timezone}
     spent = refresh.session.rows(Spent, "profiles/read_spent", who)[0]
     line = Line(refresh, wanted, llm, recipe_id, waiting, Wallet.of(llm, wanted.budget, spent))
     refresh.bench.open_llm().run(line.run)
     tally = line.tally
+    left = refresh.session.record("profiles/count_unprofiled", refresh.params)["waiting"]
     report.changed = True
     report.counts = {
         "described": tally.profiles,
@@ -94,30 +131,49 @@ def _describe(
         "parts": tally.parts,
         "parts_failed": tally.parts_failed,
         "cut_short": tally.cut_short,
+        "to_a_model": tally.to_a_model,
+        "left_out": tally.left_out,
         "elsewhere": tally.elsewhere,
-        "waiting": len(waiting) - tally.profiles - tally.failed,
+        "waiting": left,
         "requests": tally.requests,
         "tokens": tally.prompt_tokens + tally.completion_tokens,
         "output_tokens": tally.completion_tokens,
     }
+    report.notes += _notes(refresh, line, left)
+    report.stopped = line.stopped
     report.cost = llm.cost(tally.prompt_tokens, tally.completion_tokens)
     report.currency = llm.currency if report.cost is not None else ""
 
 
-def _put_in_force(refresh: Refresh, recipe_id: int | None, suite_number: int | None, types: str) -> int:
-    """Note what is in force, if it is not: from then on filters know the fields, and heads show profiles of it."""
-    params = refresh.params | {"recipe_id": recipe_id, "suite_id": suite_number, "types": types}
-    return refresh.session.execute("profiles/set_recipe", params)
+def _notes(refresh: Refresh, line: Line, left: int) -> list[str]:
+    """Say why documents still wait, and when they are taken up again."""
+    if not left:
+        return []
+    waits = f"{left} document{'s wait' if left > 1 else ' waits'} for a profile"
+    sentences = {
+        "budget": f"`profiles.budget` of {refresh.name} is spent; a later run goes on.",
+        "time": f"this run had its {line.wanted.seconds_per_run:g} s (`seconds_per_run`); the next goes on.",
+        "way": f"this run made way for another one of {refresh.name}; the next goes on.",
+        "": "they were published while this run was under way.",
+    }
+    why = sentences[line.stopped]
+    if line.stopped == "budget" and not line.tally.requests:
+        why = f"what `profiles.budget` of {refresh.name} leaves is less than one question may cost."
+    if line.elsewhere:
+        why += f" Another run is having {len(line.elsewhere)} of them described at this moment."
+    return [f"{waits}: {why}"]
 
 
 def audit(refresh: Refresh) -> list[AuditResult]:
     """Audit what has no recorded pass, then show what passed; loads nothing where there is nothing."""
     results = run_suite(refresh, suite()) if refresh.settings.profiles is not None else []
+    failpoints.reach("profiles.audited")
     refresh.session.execute("profiles/show_profiles", refresh.params)
+    failpoints.reach("profiles.shown")
     return results
 
 
-def make_profiles(bench: Workbench, name: str, run_id: str) -> tuple[StageReport, list[AuditResult]]:
+def make_profiles(bench: Workbench, name: str, run_id: str) -> tuple[ProfileReport, list[AuditResult]]:
     """Bring the profiles of one collection up to date, without Dagster.
 
     Args:
@@ -126,8 +182,4 @@ def make_profiles(bench: Workbench, name: str, run_id: str) -> tuple[StageReport
         run_id: names the work in the ledger of cost.
     """
     with open_profiling(bench, name, run_id) as refresh:
-        try:
-            report = run(refresh)
-        finally:
-            results = audit(refresh)
-    return report, results
+        return run(refresh), audit(refresh)

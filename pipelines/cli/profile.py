@@ -7,9 +7,11 @@ import warnings
 from dataclasses import asdict
 
 import click
+from rich.markup import escape
 
+from assets.profiles.asset import GOES_ON
 from pipelines.cli.output import console, emit_json, progress_bars
-from pipelines.config import load
+from pipelines.config import Config, load
 from pipelines.profiling import ProfileRun, launch_profiles
 from pipelines.workbench import make_workbench
 from resources.errors import ConfigurationError
@@ -22,13 +24,7 @@ from resources.errors import ConfigurationError
 def profile(collections: tuple[str, ...], retry: bool, as_json: bool) -> int:  # noqa: FBT001
     """Bring the profiles of COLLECTIONS up to date; of all that ask for them, if none is named."""
     config = load()
-    for name in collections:
-        config.collection(name)
-    declared = config.declaration.collections
-    names = list(dict.fromkeys(collections)) or [name for name, settings in declared.items() if settings.profiles]
-    asking = [name for name in names if declared[name].profiles]
-    if not asking:
-        raise ConfigurationError("No collection asks for profiles; add `profiles: {}` to one in collections.yaml.")
+    names = _asking(config, collections)
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     with progress_bars(wanted=not as_json) as progress, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -47,13 +43,36 @@ def profile(collections: tuple[str, ...], retry: bool, as_json: bool) -> int:  #
     return max((run.exit_code for run in runs), default=0)
 
 
+def _asking(config: Config, named: tuple[str, ...]) -> list[str]:
+    """Return the collections whose profiles are meant.
+
+    Raises:
+        ConfigurationError: one is not declared, or does not ask for profiles.
+    """
+    silent = [name for name in dict.fromkeys(named) if not config.collection(name).profiles]
+    if silent:
+        raise ConfigurationError(
+            f"{', '.join(silent)} does not ask for profiles; add `profiles: {{}}` to it in collections.yaml."
+        )
+    asking = [name for name, settings in config.declaration.collections.items() if settings.profiles]
+    if not asking:
+        raise ConfigurationError("No collection asks for profiles; add `profiles: {}` to one in collections.yaml.")
+    return list(dict.fromkeys(named)) or asking
+
+
+UNCOUNTED = frozenset({"seconds", "changed", "cost", "currency", GOES_ON})
+
+
 def show(run: ProfileRun) -> None:
-    """Print what became of the profiles of a collection, in a line."""
+    """Print what became of the profiles of a collection: a line, and one for what is to be known of it."""
     if run.failure:
-        console.print(f"[bold]{run.collection}[/]: [yellow]profiles: {run.failure}[/]")
+        console.print(f"[bold]{run.collection}[/]: [yellow]profiles: {escape(run.failure)}[/]")
         return
-    special = {"seconds", "changed", "cost", "currency"}
     counts = ", ".join(
-        f"{count:,} {name.replace('_', ' ')}" for name, count in run.counts.items() if count and name not in special
+        f"{count:,} {name.replace('_', ' ')}" for name, count in run.counts.items() if count and name not in UNCOUNTED
     )
     console.print(f"[bold]{run.collection}[/]: profiles: {counts or 'nothing to do'} ({run.seconds:.1f} s)")
+    for sentence in run.notes:
+        console.print(f"  [yellow]{escape(sentence)}[/]")
+    if run.findings:
+        console.print(f"  [yellow]findings in {', '.join(run.findings)}[/]")

@@ -59,7 +59,8 @@ def refresh(
         finally:
             bench.close()
     if as_json:
-        emit_json([asdict(run) | {"changed": run.changed} for run in runs])
+        made = {profiles.collection: asdict(profiles) for profiles in profiled}
+        emit_json([asdict(run) | {"changed": run.changed, "profiles": made.get(run.collection)} for run in runs])
     else:
         for run in runs:
             show(run)

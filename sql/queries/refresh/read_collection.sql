@@ -6,6 +6,7 @@ SELECT
     chunk_recipe_id,
     converged,
     readers_digest,
-    tokenizer
+    tokenizer,
+    profile_recipe_id
 FROM collections
 WHERE name = %(name)s
