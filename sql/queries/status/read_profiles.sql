@@ -1,6 +1,6 @@
 -- Purpose: how far each collection that asks for profiles is: documents that show one, contents that wait for one, and
 -- contents that could not be described, with the commonest reason.
--- Index: heads_by_collection_id; see the view unprofiled.
+-- Parameters: none. Index: heads_by_collection_id; see the view unprofiled.
 SELECT
     n.name AS collection,
     (
