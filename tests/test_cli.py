@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import yaml
 from pipelines.cli.main import run
 from resources.postgres import Database
 from tests.conftest import point_suimon_at, write
+from tests.fakes.describing import data_of, describe
 from tests.fakes.embedding_server import EmbeddingServer
+from tests.fakes.llm_server import LlmServer, serve_llm
 
 
 @pytest.fixture
@@ -188,3 +191,100 @@ def test_what_merely_happens_to_be_in_the_environment_is_used_for_nothing(
     sent = [f"{name}: {value}" for headers in endpoint.headers for name, value in headers.items()]
     assert sent
     assert not any("not-yours" in line for line in sent)
+
+
+@pytest.fixture
+def llm(monkeypatch: pytest.MonkeyPatch) -> Iterator[LlmServer]:
+    """A fake LLM that describes well."""
+    monkeypatch.setattr("resources.attempts.FIRST_PAUSE_SECONDS", 0.002)
+    with serve_llm(LlmServer(says=describe)) as server:
+        yield server
+
+
+def told_of(capsys: pytest.CaptureFixture[str]) -> str:
+    """Return what was printed since the last time, to either stream."""
+    told = capsys.readouterr()
+    return told.out + told.err
+
+
+def test_profiles_follow_a_refresh_and_are_brought_up_to_date_by_a_command(
+    declare: Any, llm: LlmServer, corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    declare(collection={"profiles": {}}, llm={"base_url": llm.url, "model": "fake"})
+    assert run(["refresh"]) == 0
+    told = told_of(capsys)
+    assert told.index("notes: published") < told.index("notes: profiles: 3 described")
+    assert run(["profile"]) == 0
+    assert "notes: profiles: nothing to do" in told_of(capsys)
+    llm.says = lambda body: "I would rather not." if "noon" in data_of(body) else describe(body)
+    write(corpus, "tides.txt", "Low tide is at noon.\n")
+    assert run(["refresh", "--json"]) == 0
+    (told_json,) = json.loads(capsys.readouterr().out)
+    assert told_json["changed"] is True
+    assert told_json["profiles"]["counts"]["could_not_be_described"] == 1
+    assert told_json["profiles"]["findings"] == {"few_documents_could_not_be_described": 1}
+    llm.says = describe
+    assert run(["profile", "notes"]) == 0
+    told = told_of(capsys)
+    assert "notes: profiles: nothing to do" in told
+    assert "findings in few_documents_could_not_be_described" in told
+    assert run(["profile", "notes", "--retry", "--json"]) == 0
+    (again,) = json.loads(capsys.readouterr().out)
+    assert (again["collection"], again["failure"], again["exit_code"]) == ("notes", None, 0)
+    assert again["counts"]["described"] == 1
+
+
+def test_profiles_that_a_model_does_not_make_are_a_line_and_exit_code_4_and_none_of_the_refreshs(
+    declare: Any, llm: LlmServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = {"base_url": llm.url, "model": "fake", "deadline_seconds": 0.3}
+    declare(collection={"profiles": {}}, llm=settings)
+    llm.trouble = lambda body: (503, {}, {"error": {"message": "down"}})
+    assert run(["refresh"]) == 0
+    told = told_of(capsys)
+    assert "notes: published" in told
+    (line,) = [line for line in told.splitlines() if "profiles:" in line]
+    assert "did not answer within 0.3 s" in line
+    assert run(["profile"]) == 4
+    (line,) = told_of(capsys).splitlines()
+    assert line.startswith("notes: profiles: The LLM endpoint")
+    assert run(["profile", "--json"]) == 4
+    assert "did not answer within" in json.loads(capsys.readouterr().out)[0]["failure"]
+
+
+def test_profiles_that_a_budget_keeps_waiting_are_said_to_wait(
+    declare: Any, llm: LlmServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = {"base_url": llm.url, "model": "fake", "max_output_tokens": 500, "concurrency": 1}
+    declare(collection={"profiles": {"budget": {"tokens_per_run": 1500}}}, llm=settings)
+    assert run(["refresh"]) == 0
+    told = told_of(capsys)
+    assert "for a profile: `profiles.budget` of notes is spent; a later run goes on." in told
+    assert "findings in every_document_has_a_profile" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "profiles", "with_llm", "sentence"),
+    [
+        ([], False, True, "No collection asks for profiles; add `profiles: {}` to one in collections.yaml."),
+        (["notes"], False, True, "notes does not ask for profiles; add `profiles: {}` to it in collections.yaml."),
+        (["nots"], True, True, "collections.yaml declares no collection 'nots'"),
+        ([], True, False, "add `llm` with its base_url and model"),
+    ],
+)
+def test_profiles_that_cannot_be_made_are_refused_in_one_sentence_before_anything_is_started(
+    declare: Any,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    arguments: list[str],
+    profiles: bool,
+    with_llm: bool,
+    sentence: str,
+) -> None:
+    llm = {"llm": {"base_url": "http://127.0.0.1:9/v1", "model": "fake"}} if with_llm else {}
+    declare(collection={"profiles": {}} if profiles else {}, **llm)
+    assert run(["profile", *arguments]) == 2
+    told = capsys.readouterr()
+    assert sentence in told.err
+    assert (told.err.count("\n"), told.out) == (1, "")
+    assert not (tmp_path / "state" / "dagster").exists()

@@ -3,6 +3,7 @@
 from assets.auditing.suite import Audit, Suite
 
 MOST_FAILED = 0.2
+"""Share of the documents; `sql/queries/auditing/profile_coverage.sql` has it too."""
 
 
 def suite() -> Suite:

@@ -1,5 +1,5 @@
--- Purpose: one row a collection that still has documents to describe, or has just described some: how many wait, and
--- which share could not be described.
+-- Purpose: one row a collection that still has documents to describe, has just described some, or has too many that
+-- could not be described, which each run tells anew: how many wait, and which share could not be described.
 -- Parameters: collection_id, suite_id. Index: see the view unprofiled.
 SELECT
     w.waiting,
@@ -18,6 +18,7 @@ CROSS JOIN (
 ) AS h
 WHERE
     w.waiting > 0
+    OR w.failed > 0.2 * h.documents
     OR EXISTS (
         SELECT 1 FROM audited_profiles AS a
         WHERE
