@@ -1,4 +1,4 @@
-"""Real processes that refresh, forked from one that has imported what is slow.
+"""Real processes that refresh or have documents described, forked from one that has imported what is slow.
 
 A test starts a job, holds it at failpoints, stops it, kills it, and reads how it ended. As a program, this
 module is the process that forks: it reads jobs from its standard input and prints the number of each child.
@@ -37,7 +37,7 @@ def until(condition: Callable[[], Any], what: str) -> Any:
 
 @dataclass(frozen=True)
 class Job:
-    """A refresh in a process of its own.
+    """A refresh, or another run, in a process of its own.
 
     Attributes:
         folder: where the process and the test meet.
@@ -50,6 +50,7 @@ class Job:
         wait_seconds: how long it waits for another one's lease.
         further: settings of other spaces, by name.
         points: what it does at a failpoint, once: `hold` until it is let go, `stop`, or `kill`.
+        llm: settings of the language model; where there are any, the run has documents described, and no other.
     """
 
     folder: str
@@ -62,6 +63,7 @@ class Job:
     wait_seconds: float = 45.0
     points: dict[str, str] = field(default_factory=dict)
     further: dict[str, dict[str, Any]] = field(default_factory=dict)
+    llm: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,8 @@ def nursery() -> Iterator[Nursery]:
 
 
 def _main() -> None:
-    import assets.engine  # noqa: F401  # What every child needs, and what takes seconds.
+    import assets.engine
+    import assets.profiles.stage  # noqa: F401  # What every child needs, and what takes seconds.
     from tests.fakes import counted_audits
 
     counted_audits.stand_in()
@@ -209,6 +212,8 @@ def _hook(job: Job) -> Callable[[str], None]:
 
 def _refresh(job: Job) -> dict[str, dict[str, int]]:
     from assets.engine import refresh_collection
+    from assets.llm import Llm
+    from assets.profiles.stage import make_profiles
     from assets.settings import Collection, Space
     from assets.workbench import Doors, Workbench
 
@@ -223,6 +228,9 @@ def _refresh(job: Job) -> dict[str, dict[str, int]]:
         parsers=1,
     )
     try:
+        if job.llm is not None:
+            bench.llm = Llm.model_validate(job.llm)
+            return {"profiles": make_profiles(bench, job.name, job.run_id)[0].counts}
         summary = refresh_collection(bench, job.name, job.run_id)
     finally:
         bench.close()

@@ -21,6 +21,7 @@ from tests.chaos import checks
 from tests.chaos.crew import survivors
 from tests.chaos.endpoint import noting
 from tests.chaos.job import Strike
+from tests.chaos.questions import describing
 from tests.chaos.reader import Reader
 from tests.chaos.scenes import Scenes, shared_scenes
 from tests.chaos.seeds import Seeds
@@ -55,8 +56,9 @@ def test_a_refresh_killed_at_a_random_moment_is_made_whole_by_the_next(seeds: Se
 def test_a_worker_in_earnest_dies_with_its_whole_family(world: World, scenes: Scenes, tmp_path: Path) -> None:
     scene = scenes.scene("refresh")
     world.server.create("earnest", scene.template)
-    with noting() as endpoint:
-        job = world.job("earnest", scene.source, endpoint, strike=Strike("kill", "elements.writing"), earnest=True)
+    strike = Strike("kill", "elements.writing")
+    with noting() as endpoint, describing() as llm:
+        job = world.job("earnest", scene.source, endpoint, llm, strike=strike, earnest=True)
         worker = world.crew.start(job)
         assert worker.wait() == -9
     kin = [entry.text.split() for entry in worker.journal if entry.kind == "kin"]

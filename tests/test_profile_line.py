@@ -105,7 +105,7 @@ def test_as_many_questions_are_under_way_as_the_endpoint_takes_and_never_more(
     make: Make, llm: HeldLlm, corpus: Path, documents: int
 ) -> None:
     plant(corpus, documents) if documents > 1 else plant_long(corpus)
-    llm.holds = lambda body: True
+    llm.holds = lambda number: True
     bench = make(concurrency=3, **SMALL)
     refresh(bench)
     with aside(lambda: profile(bench)) as came:
@@ -271,7 +271,7 @@ def test_two_runs_at_once_ask_about_each_document_once_and_both_end_when_all_are
     make: Make, llm: HeldLlm, database: Database
 ) -> None:
     refresh(first := make(concurrency=3))
-    llm.holds = lambda body: True
+    llm.holds = lambda number: True
     with aside(lambda: profile(first)) as one:
         until(lambda: len(llm.held) == 3, "the questions of the first run")
         second = make(concurrency=3)

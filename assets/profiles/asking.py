@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from assets.llm import Llm
 from assets.profiles.addressing import to_readers
 from assets.profiles.grounding import Profile, assemble
-from assets.profiles.keeping import Document, Keeper
+from assets.profiles.keeping import Document, Keeper, Kept
 from assets.profiles.prompting import cut, digest, fenced, prompt, together
 from assets.profiles.schema import Sizes, part_schema, whole_schema
 from assets.profiles.settings import Profiles
@@ -94,9 +94,10 @@ class Inquiry:
                 if not refusal.too_long or smaller < LEAST_BYTES:
                     raise Unusable("refused", f"HTTP {refusal.status}") from None
                 self._most = smaller
-        await self.keeper.keep_profile(document.elements_id, profile, parts)
+        models = ", ".join(dict.fromkeys(kept.model for kept in known.values()))
+        await self.keeper.keep_profile(document.elements_id, profile, parts, models)
 
-    async def _answer(self, document: Document, known: dict[bytes, Any]) -> tuple[Profile, int]:
+    async def _answer(self, document: Document, known: dict[bytes, Kept]) -> tuple[Profile, int]:
         """Ask about each part, then about all of them together."""
         sizes = Sizes.of(self.llm.max_output_tokens)
         schema = part_schema(self.wanted, sizes)
@@ -123,7 +124,7 @@ class Inquiry:
         return profile, len(texts)
 
     async def _ask_part(
-        self, document: Document, messages: list[Message], schema: Mapping[str, Any], known: dict[bytes, Any]
+        self, document: Document, messages: list[Message], schema: Mapping[str, Any], known: dict[bytes, Kept]
     ) -> Any:
         try:
             return await self._ask(document, messages, schema, known)
@@ -132,7 +133,7 @@ class Inquiry:
             return None
 
     async def _whole(
-        self, document: Document, answers: Sequence[Mapping[str, Any]], sizes: Sizes, known: dict[bytes, Any]
+        self, document: Document, answers: Sequence[Mapping[str, Any]], sizes: Sizes, known: dict[bytes, Kept]
     ) -> Any:
         """Make one title and summary of many, in rounds where they do not fit into one question."""
         schema = whole_schema(self.wanted, sizes)
@@ -152,12 +153,12 @@ class Inquiry:
                 return told[0]
 
     async def _ask(
-        self, document: Document, messages: list[Message], schema: Mapping[str, Any], known: dict[bytes, Any]
+        self, document: Document, messages: list[Message], schema: Mapping[str, Any], known: dict[bytes, Kept]
     ) -> Any:
         """Return the answer to a question: the one that is kept, or a new one, which is kept."""
         asked = digest(messages, schema)
         if asked in known:
-            return known[asked]
+            return known[asked].said
         expected = self._tokens(messages, schema), self.llm.max_output_tokens
         problem = ""
         for temperature in TEMPERATURES:
@@ -172,9 +173,9 @@ class Inquiry:
                     charged = answer.prompt_tokens, answer.completion_tokens
                 finally:
                     self.wallet.settle(expected, charged)
-            await self.keeper.keep_answer(document.elements_id, asked, answer)
+                await self.keeper.keep_answer(document.elements_id, asked, answer)  # Before another one is sent.
             if answer.parsed is not None:
-                known[asked] = answer.parsed
+                known[asked] = Kept(answer.parsed, answer.model)
                 return answer.parsed
             problem = answer.problem
         raise Unusable("unusable", problem)

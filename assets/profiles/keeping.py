@@ -75,6 +75,19 @@ class Document:
     settled: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An answer that need not be asked for again.
+
+    Attributes:
+        said: what fits the schema.
+        model: the name under which it was said.
+    """
+
+    said: Any
+    model: str
+
+
 @dataclass
 class Keeper:
     """The side of a run that looks at the database: one connection, used in turn, beside the loop.
@@ -111,11 +124,11 @@ class Keeper:
         found = await self._in_database(lambda: session.rows(Document, "profiles/read_document", key))
         return found[0] if found else None
 
-    async def read_answers(self, elements_id: int) -> dict[bytes, Any]:
+    async def read_answers(self, elements_id: int) -> dict[bytes, Kept]:
         """Return what was answered already about a parse, by the digest of what was asked."""
         key, session = self._key(elements_id), self.refresh.session
         rows = await self._in_database(lambda: session.records("profiles/read_parts", key))
-        return {bytes(row["asked"]): row["answer"] for row in rows}
+        return {bytes(row["asked"]): Kept(**row["answer"]) for row in rows}
 
     async def keep_answer(self, elements_id: int, asked: bytes, answer: Completion) -> None:
         """Keep an answer, and what it cost."""
@@ -126,13 +139,13 @@ class Keeper:
         session = self.refresh.session
         with session.transaction():
             if answer.parsed is not None:
-                content = json.dumps(_storable(answer.parsed), ensure_ascii=False)
+                content = json.dumps({"said": _storable(answer.parsed), "model": answer.model}, ensure_ascii=False)
                 session.execute("profiles/insert_part", {**row, "answer": content})
             self._pay(1, answer)
             failpoints.reach("profiles.answer_writing")
         failpoints.reach("profiles.answer_written")
 
-    async def keep_profile(self, elements_id: int, profile: Profile, parts: int) -> None:
+    async def keep_profile(self, elements_id: int, profile: Profile, parts: int, model: str) -> None:
         """Keep a profile, and forget the answers that it was put together from."""
         params = self._key(elements_id) | {
             "profile": json.dumps(_storable(profile.content), ensure_ascii=False),
@@ -140,7 +153,7 @@ class Keeper:
             "entities_dropped": profile.entities_dropped,
             "dropped": json.dumps(profile.dropped),
             "parts": parts,
-            "model": self.endpoint.served_model or self.llm.model,
+            "model": model,
         }
         await self._in_database(partial(self._keep_profile, params))
         self.tally.profiles += 1

@@ -23,6 +23,9 @@ COUNTED = {
     "claims that nobody holds": "SELECT count(*) FROM corpus.claims",
     "wanted texts": "SELECT count(*) FROM corpus.wanted_texts",
     "postponed texts": "SELECT count(*) FROM corpus.postponed",
+    "answers about documents that are described": """
+        SELECT count(*) FROM corpus.profile_parts INNER JOIN corpus.profiles USING (elements_id, recipe_id)
+    """,
     "invalid indexes": "SELECT count(*) FROM pg_index WHERE NOT (indisvalid AND indisready AND indislive)",
     "advisory locks": (
         "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' "
@@ -95,6 +98,15 @@ CONTENT = {
         SELECT jsonb_build_array(t.hash, f.reason) FROM corpus.text_failures AS f
         INNER JOIN corpus.texts AS t USING (text_id)
     """,
+    "profiles": """
+        SELECT jsonb_build_array(
+            e.content_hash, p.profile, p.entities, p.entities_dropped, p.dropped, p.parts, p.model,
+            (SELECT count(*) FROM corpus.profile_passes AS s WHERE s.profile_id = p.profile_id)
+        )
+        FROM corpus.profiles AS p INNER JOIN corpus.elements AS e USING (elements_id)
+    """,
+    "profile_parts": "SELECT to_jsonb(a) FROM corpus.profile_parts AS a",
+    "profile_failures": "SELECT to_jsonb(f) - 'last_seen' FROM corpus.profile_failures AS f",
     "publishes": "SELECT jsonb_build_array(number, kind, counts) FROM corpus.publishes",
     "spaces": "SELECT to_jsonb(s) - '{space_id,created_at}'::text[] FROM corpus.spaces AS s",
     "indexes": "SELECT jsonb_build_array(indexdef) FROM pg_indexes WHERE schemaname = 'corpus'",

@@ -12,7 +12,7 @@ Action = Literal["kill", "terminate", "postmaster", "raise"]
 ACTIONS: tuple[Action, ...] = ("kill", "raise", "terminate", "postmaster")
 """SIGKILL of the worker; an exception; the end of all its backends; SIGKILL of the postmaster."""
 
-Work = Literal["refresh", "rollback", "sweep"]
+Work = Literal["refresh", "profile", "rollback", "sweep"]
 
 GOLDEN = ".golden.jsonl"
 """Golden questions lie among the documents, where a hidden file is no document."""
@@ -50,6 +50,7 @@ class Job:
         dsn: of the database.
         postmaster: its process id.
         endpoint: base URL of the embedding endpoint.
+        llm: base URL of the language model.
         source: folder of the documents.
         folder: where the worker may write: its journal, what it prints, its temporary files, reports.
         strike: how it is interrupted; None lets it be.
@@ -64,6 +65,7 @@ class Job:
     dsn: str
     postmaster: int
     endpoint: str
+    llm: str
     source: Path
     folder: Path
     strike: Strike | None = None

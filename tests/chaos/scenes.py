@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ REACHED_BY: dict[str, Work] = {
     "refresh": "refresh",
     **dict.fromkeys(STAGES, "refresh"),
     "golden": "refresh",
+    "profiles": "profile",
     "rollback": "rollback",
     "sweep": "sweep",
 }
@@ -114,7 +116,7 @@ class Scenes:
         """Return the scene of a function."""
         if work not in self._made:
             makers: dict[Work, Callable[[], Scene]] = {
-                "refresh": self._refresh, "rollback": self._rollback, "sweep": self._sweep,
+                "refresh": self._refresh, "profile": self._profile, "rollback": self._rollback, "sweep": self._sweep,
             }  # fmt: skip
             self._made[work] = makers[work]()
         return self._made[work]
@@ -134,6 +136,21 @@ class Scenes:
         assert self._before is not None, "made with the scene"
         assert self._after is not None, "made with the scene"
         return self._before, self._after
+
+    def _profile(self) -> Scene:
+        """One document waits, about which there are several questions: readers see it described, or not."""
+        self._published_twice()
+        source = self._source.with_name("long")
+        shutil.copytree(self._source, source)
+        paragraphs = (f"The pump {number} is greased by night.\n\n" for number in range(900))
+        write(source, "long.txt", "".join(paragraphs))
+        settle = self.world.settle
+        settle("scene_described", "scene_after", self._source, work="profile", keep=True)
+        before = settle("scene_long", "scene_described", source, keep=True)
+        twin = settle("twin_profile", "scene_long", source, work="profile")
+        settle("oracle_long", MIGRATED, source, keep=True)
+        oracle = settle("oracle_profile", "oracle_long", source, work="profile").state
+        return Scene("scene_long", source, self._former, before.state, oracle, twin, "profile")
 
     def _rollback(self) -> Scene:
         before, after = self._published_twice()

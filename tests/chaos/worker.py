@@ -36,12 +36,15 @@ from assets.documents import stage as document_stage
 from assets.elements import stage as element_stage
 from assets.elements.document import Unparseable
 from assets.elements.parsing import parse_packed
+from assets.llm import Llm
+from assets.profiles.stage import make_profiles
 from assets.settings import Collection, Space
 from assets.workbench import Doors, Workbench
 from resources import failpoints
 from resources.parser_pool import Outcome, Task
 from tests.chaos.checks import CONCURRENCY
 from tests.chaos.job import GOLDEN, Job, Journal, Strike
+from tests.chaos.questions import DECLARED
 from tests.chaos.server import HAND
 from tests.chaos.states import read_state
 from tests.fakes import counted_audits
@@ -155,6 +158,7 @@ def workbench(job: Job) -> Workbench:
         "source": str(job.source),
         "chunking": {"max_tokens": 48, "min_tokens": 4},
         "limits": {"quarantined_share": 1, "vanished_share": 1},
+        "profiles": {},
     }
     space = {
         "base_url": job.endpoint, "model": "fake", "token_limit": 128, "max_inputs": 2, "concurrency": CONCURRENCY,
@@ -164,6 +168,7 @@ def workbench(job: Job) -> Workbench:
     bench = Workbench(
         collections={"notes": Collection.model_validate(collection)},
         spaces={"small": Space.model_validate(space)},
+        llm=Llm.model_validate(DECLARED | {"base_url": job.llm}),
         root=job.source.parent,
         doors=Doors(lambda: job.dsn, lambda: job.endpoint),
         state_folder=job.folder / "state",
@@ -216,6 +221,8 @@ def _work(job: Job, bench: Workbench) -> None:
         from assets.upkeep.sweep import sweep
 
         sweep(bench, run_id=job.run_id, keep_days=0, keep_publishes=1, batch=4)
+    elif job.work == "profile":
+        make_profiles(bench, "notes", job.run_id)
     elif job.work == "rollback":
         from assets.publication.rollback import rollback
 
@@ -304,7 +311,10 @@ class Nursery:
 
 def _preload() -> None:
     import great_expectations
+    import jsonschema
+    import openai.resources.chat.completions
     import openai.resources.embeddings
+    import referencing
     import sqlalchemy.dialects.postgresql.psycopg
     from great_expectations import expectations as theirs
 
@@ -312,7 +322,7 @@ def _preload() -> None:
     from assets.elements import language
     from assets.elements.readers import markup, plain
 
-    assert all((great_expectations, openai, sqlalchemy, theirs, assets, markup, plain))
+    assert all((great_expectations, jsonschema, openai, referencing, sqlalchemy, theirs, assets, markup, plain))
     language._factory()  # Tables that every parser process loads; here once for all.
 
 

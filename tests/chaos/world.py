@@ -25,9 +25,11 @@ from tests.chaos import checks
 from tests.chaos.crew import Crew, Worker, survivors
 from tests.chaos.endpoint import NotingServer, noting
 from tests.chaos.job import Action, Entry, Job, Strike, Work
+from tests.chaos.questions import Questions, describing
 from tests.chaos.reader import Reader
 from tests.chaos.server import HAND, Server
 from tests.chaos.states import NOTHING, read_state
+from tests.fakes.llm_server import LlmServer
 
 MIGRATED = "migrated"
 """Template: the schema and no row."""
@@ -172,11 +174,11 @@ class World:
         self.server.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def job(self, database: str, source: Path, endpoint: NotingServer, **further: Any) -> Job:
+    def job(self, database: str, source: Path, endpoint: NotingServer, llm: LlmServer, **further: Any) -> Job:
         number = next(self._numbers)
         return Job(
             work=further.pop("work", "refresh"), run_id=f"run-{number}", dsn=self.server.dsn(database),
-            postmaster=self.server.postmaster, endpoint=endpoint.url, source=source,
+            postmaster=self.server.postmaster, endpoint=endpoint.url, llm=llm.url, source=source,
             folder=self.folder / f"run-{number}", **further,
         )  # fmt: skip
 
@@ -194,8 +196,8 @@ class World:
             RuntimeError: it failed, which nothing here explains.
         """
         self.server.create(name, template)
-        with noting() as endpoint:
-            worker = self.crew.start(self.job(name, source, endpoint, work=work))
+        with noting() as endpoint, describing() as llm:
+            worker = self.crew.start(self.job(name, source, endpoint, llm, work=work))
             code = worker.wait()
             journal = worker.journal
             if code:
@@ -222,10 +224,10 @@ class World:
         verdict = Verdict()
         name = f"case_{next(self._numbers)}"
         dsn = self.server.create(name, case.template)
-        with noting(case.endpoint_seconds) as endpoint:
+        with noting(case.endpoint_seconds) as endpoint, describing() as llm:
             reader = Reader(dsn)
             try:
-                _Trial(self, case, verdict, name, endpoint).run()
+                _Trial(self, case, verdict, name, endpoint, Questions(llm)).run()
             finally:
                 reads = reader.stop()
         states = [read.state for read in reads]
@@ -246,9 +248,12 @@ class _Trial:
     verdict: Verdict
     database: str
     endpoint: NotingServer
+    questions: Questions
 
     def run(self) -> None:
         """Interrupt, run again, compare."""
+        with self.world.server.hand(self.database) as hand:
+            self.questions.look(hand)
         marks, stored = [0], [set[str]()]
         for interruption in self.case.interruptions:
             self._interrupted(interruption)
@@ -259,6 +264,8 @@ class _Trial:
         with self.world.server.hand(self.database) as hand:
             known = checks.passages(hand)
             self._compare(hand)
+            self.questions.look(hand)
+        self.verdict.problems += self.questions.problems
         earlier: set[str] = set()
         for begin, end, kept in zip(marks[:-1], marks[1:], stored, strict=True):
             sent = [text for texts in self._passages(end, known)[len(self._passages(begin, known)) :] for text in texts]
@@ -276,11 +283,12 @@ class _Trial:
     def _stored(self) -> set[str]:
         with self.world.server.hand(self.database) as hand:
             self.verdict.problems += checks.await_backends(hand)
+            self.questions.look(hand)
             return checks.stored_texts(hand)
 
     def _start(self, source: Path, strike: Strike | None, sabotage: str = "") -> Worker:
         job = self.world.job(
-            self.database, source, self.endpoint, work=self.case.work, strike=strike,
+            self.database, source, self.endpoint, self.questions.server, work=self.case.work, strike=strike,
             earnest=self.case.earnest, small_batches=self.case.small_batches, sabotage=sabotage,
         )  # fmt: skip
         return self.world.crew.start(job)

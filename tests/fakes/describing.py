@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,16 +52,17 @@ class HeldLlm(LlmServer):
     """A model that can hold its answers back.
 
     Attributes:
-        holds: says to which questions.
+        holds: says to which questions, by their number from 1.
         held: questions that wait for their answer.
         peak: how many questions were under way at once, at the most; those that are held count.
     """
 
     says: Callable[[Body], str] = describe
-    holds: Callable[[Body], bool] = lambda body: False
+    holds: Callable[[int], bool] = lambda number: False
     held: list[Body] = field(default_factory=list)
     peak: int = 0
     _now: int = 0
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _counting: threading.Lock = field(default_factory=threading.Lock)
     _open: threading.Event = field(default_factory=threading.Event)
 
@@ -68,9 +70,10 @@ class HeldLlm(LlmServer):
         """Answer one request, once it may."""
         with self._counting:
             self._now += 1
+            number = next(self._numbers)
             self.peak = max(self.peak, self._now)
         answered = super().answer(body, headers)
-        if not self._open.is_set() and self.holds(body):
+        if not self._open.is_set() and self.holds(number):
             self.held.append(body)
             self._open.wait()
         with self._counting:
