@@ -20,6 +20,11 @@ FORMS: tuple[Form, ...] = ("json_schema", "json_object", "words")
 _FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(?P<inner>.*?)\n?\s*```\s*\Z", re.DOTALL)
 _THOUGHT = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
 
+_TURNS = re.compile(
+    r"<(?=\|)|<(?=/?(?:start_of_turn|end_of_turn|s|bos|eos|think)>)|<(?=</?SYS>)|\[(?=/?INST\])", re.IGNORECASE
+)
+"""Where a mark begins by which templates of chats tell turns apart: a server takes it for one wherever it stands."""
+
 
 class Message(TypedDict):
     """One turn of a conversation."""
@@ -142,6 +147,17 @@ def request_of(messages: Sequence[Message], schema: Mapping[str, Any] | None, fo
     else:
         asked.insert(0, {"role": "system", "content": words})
     return Asked(asked, {"response_format": {"type": "json_object"}} if form == "json_object" else {})
+
+
+def inert(text: str) -> str:
+    """Break up the marks of turns, so that a text stays in the message that it is laid into.
+
+    A server that knows such a mark takes it for the end of the message, and what follows for somebody else's words.
+
+    Args:
+        text: data, as a document or a passage.
+    """
+    return _TURNS.sub(lambda mark: mark[0] + " ", text)
 
 
 def guess_tokens(messages: Sequence[Message]) -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from resources.completions import Message
+from resources.completions import Message, inert
 
 PROMPTS = Path(__file__).parent / "prompts"
 VERSION = "answer.1"
@@ -129,8 +129,8 @@ def _mark(question: str, sources: Sequence[Source]) -> str:
 
 
 def _block(number: int, source: Source, mark: str) -> str:
-    title = " ".join(source.title.split())
-    return f"{mark} passage [{number}], from: {title}\n{source.text}\n{mark} end of passage [{number}]"
+    title = inert(" ".join(source.title.split()))
+    return f"{mark} passage [{number}], from: {title}\n{inert(source.text)}\n{mark} end of passage [{number}]"
 
 
 def _shortened(number: int, source: Source, mark: str, left: int) -> str:
@@ -141,4 +141,4 @@ def _shortened(number: int, source: Source, mark: str, left: int) -> str:
 
 
 def _asked(question: str, mark: str) -> str:
-    return f"{mark} question\n{question}"
+    return f"{mark} question\n{inert(question)}"

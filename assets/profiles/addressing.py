@@ -1,4 +1,4 @@
-"""Passages of a document that speak to a language model, and marks that a server would take for its own. Pure.
+"""Passages of a document that speak to a language model. Pure.
 
 A document speaks to its readers. What in it is plainly said to a model is no part of what a profile describes: it is
 left out of what is asked, and so of what an answer may name. Phrases are an incomplete guard, and not the only one:
@@ -9,11 +9,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-
-_TURNS = re.compile(
-    r"<(?=\|)|<(?=/?(?:start_of_turn|end_of_turn|s|bos|eos|think)>)|<(?=</?SYS>)|\[(?=/?INST\])", re.IGNORECASE
-)
-"""Where a mark begins by which templates of chats tell turns apart: a server takes it for one wherever it stands."""
 
 _TO_A_MODEL = re.compile(
     r"""
@@ -44,16 +39,8 @@ _TO_A_MODEL = re.compile(
 """What people write to a model and hardly ever to each other, in folded characters with single blanks."""
 
 _SENTENCE = re.compile(r"[^.!?。！？]+[.!?。！？]*|[.!?。！？]+")
+_GAP = re.compile(r"\s*\n\s*\n\s*")
 _UNSEEN = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]")
-
-
-def inert(text: str) -> str:
-    """Break up the marks of turns, so that a text stays in the message that it was laid into.
-
-    Args:
-        text: the data of a message.
-    """
-    return _TURNS.sub(lambda mark: mark[0] + " ", text)
 
 
 def to_readers(text: str) -> tuple[str, int]:
@@ -70,7 +57,7 @@ def to_readers(text: str) -> tuple[str, int]:
         stop = _addressed_from(line)
         left_out += stop < len(line)
         kept.append(line if stop == len(line) else line[:stop] + line[len(line.rstrip("\r\n")) :])
-    return ("".join(kept), left_out) if left_out else (text, 0)
+    return (_GAP.sub("\n\n", "".join(kept)), left_out) if left_out else (text, 0)
 
 
 def _addressed_from(line: str) -> int:

@@ -19,7 +19,7 @@ from assets.profiles.settings import Profiles
 
 SHORTEST_QUOTE = 2
 SHORTEST_SUMMARY = 3
-"""Words; or twice as many Japanese characters. Less is no summary but somebody's word."""
+"""Different words; or twice as many Japanese characters. Less is no summary but somebody's word."""
 ECHO = 5
 """Words in a row that are in the prompt and not in the document: then the model repeats what it was told."""
 _BLANKS = re.compile(r"\s+")
@@ -100,7 +100,8 @@ class _Vetting:
     def summary(self, said: Any) -> str | None:
         """Return a summary, unless it is too short to be one."""
         text = self.passed(said)
-        if text and len(_WORD.findall(text)) < SHORTEST_SUMMARY and len(_CJK.findall(text)) < 2 * SHORTEST_SUMMARY:
+        words, characters = set(_in_words(text or "").split()), set(_CJK.findall(text or ""))
+        if text and len(words) < SHORTEST_SUMMARY and len(characters) < 2 * SHORTEST_SUMMARY:
             self.profile.dropped["short"] += 1
             return None
         return text

@@ -9,8 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from assets.profiles.addressing import inert
-from resources.completions import Message
+from resources.completions import Message, inert
 
 FOLDER = Path(__file__).parent / "prompts"
 LANGUAGES = {

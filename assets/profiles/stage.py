@@ -131,7 +131,7 @@ def _describe(
         "parts": tally.parts,
         "parts_failed": tally.parts_failed,
         "cut_short": tally.cut_short,
-        "to_a_model": tally.to_a_model,
+        "passages_to_a_model": tally.to_a_model,
         "left_out": tally.left_out,
         "elsewhere": tally.elsewhere,
         "waiting": left,
