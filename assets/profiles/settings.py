@@ -53,7 +53,7 @@ class Profiles(Settings):
     max_document_tokens: int = Field(
         100_000, ge=500, description="Most tokens of a document that are sent; of a longer one its beginning."
     )
-    seconds_per_run: float = Field(900, gt=0, description="Time after which a run begins no further document.")
+    seconds_per_run: float = Field(900, gt=0, description="Time after which a run sends no further question.")
     budget: ProfileBudget = Field(
         default_factory=lambda: ProfileBudget.model_validate({}), description="What a run, and a day, may cost."
     )
