@@ -147,7 +147,9 @@ class History(RuleBasedStateMachine):
     @rule(rules=st.lists(st.sampled_from(RULES), max_size=3))
     def declare_readers(self, rules: list[dict[str, Any]]) -> None:
         """Say anew who may read what; it holds at once, and no refresh has anything to do for it."""
-        declared = self.bench.collection("notes").model_dump(mode="json") | {"document_readers": rules}
+        declared = self.bench.collection("notes").model_dump(mode="json", exclude_unset=True) | {
+            "document_readers": rules
+        }
         self.bench.collections = {"notes": Collection.model_validate(declared)}
         with self.database.connect() as session:
             row = session.record("refresh/read_collection", {"name": "notes"})
