@@ -78,7 +78,7 @@ chaos: $(DEV_STAMP)
 # Random histories of edits, refreshes, failures, rollbacks and garbage collections against an in-memory model.
 STEPS ?= 3000
 model: $(DEV_STAMP)
-	SUIMON_MODEL_STEPS=$(STEPS) $(BIN)/python -m pytest -q tests/test_model.py
+	SUIMON_MODEL_STEPS=$(STEPS) $(BIN)/python -m pytest -q --timeout=0 tests/test_model.py
 
 # Real, damaged and hostile documents in one run of one collection, scored; they are not part of this repository:
 # FIXTURES names the folder with documents/manifest.jsonl.

@@ -285,6 +285,11 @@ def test_the_live_space_is_not_dropped_and_unknown_ones_are_named(bench: Workben
         spaces.promote(bench, "larg")
     move(bench)
     spaces.drop(bench, "small", by="tester", run_id="drop")
+    left = (
+        "SELECT relname FROM pg_class WHERE relname ~ '_small' UNION SELECT proname FROM pg_proc "
+        "WHERE proname ~ '_small' AND pronamespace = 'corpus'::regnamespace"
+    )
+    assert rows(bench.database, left, role=None) == []
     with pytest.raises(ConfigurationError, match=r"small was dropped by tester.*keeps large \(live\)"):
         spaces.promote(bench, "small")
 

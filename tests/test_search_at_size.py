@@ -215,8 +215,14 @@ def test_the_settings_of_the_caller_are_as_before(large: tuple[Database, Large])
         "search_path",
         "jit",
         "standard_conforming_strings",
+        "plan_cache_mode",
+        "enable_hashjoin",
     )
-    query = "SELECT count(*) FROM search.hybrid('small', %s::public.vector, 'gate', 10, %s)"
+    query = (
+        "SELECT (SELECT count(*) FROM search.hybrid('small', q.vector, 'gate', 10, f.filter)), "
+        "(SELECT count(*) FROM search.semantic('small', q.vector, 10, f.filter)) "
+        "FROM CAST(%s AS public.vector) AS q (vector), CAST(%s AS jsonb) AS f (filter)"
+    )
 
     def look() -> list[Any]:
         return [session.connection.execute(f"SHOW {name}".encode()).fetchone() for name in names]
@@ -238,6 +244,24 @@ def test_the_settings_of_the_caller_are_as_before(large: tuple[Database, Large])
                     session.connection.execute(query.encode(), [literal(made.near), '{"no": 1}'])
                 assert look() == inside
             assert look() == before
+
+
+def test_the_shortest_way_keeps_its_plan_and_looks_no_further_than_k(large: tuple[Database, Large]) -> None:
+    database, made = large
+    plans: list[str] = []
+    with psycopg.connect(database.dsn, autocommit=True) as connection:
+        try:
+            connection.execute("LOAD 'auto_explain'")
+        except psycopg.errors.UndefinedFile:
+            pytest.skip("the server has no auto_explain")
+        for name, value in (("log_min_duration", "0"), ("log_nested_statements", "on"), ("log_analyze", "on")):
+            connection.execute(SQL("SELECT set_config('auto_explain.{}', '{}', false)").format(SQL(name), SQL(value)))
+        connection.execute("SET client_min_messages = log")
+        connection.add_notice_handler(lambda notice: plans.append(notice.message_primary or ""))
+        connection.execute("SELECT FROM search.semantic('small', %s::public.vector)", [literal(made.questions[0])])
+    (plan,) = (plan for plan in plans if "vectors_small_hnsw" in plan)
+    assert re.search(r"Order By: \(embedding \S*<=>\)? \$\d+\)", plan), "it was planned for this vector alone"
+    assert re.search(r"Index Scan using vectors_small_hnsw .*rows=10(\.00)? loops=1\)", plan)
 
 
 def test_prepared_statements_and_a_discarded_session_answer_the_same(large: tuple[Database, Large]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -98,11 +99,11 @@ def test_a_text_in_several_places_is_one_row_that_says_how_many(small: Database)
 def test_neighbours_come_along_in_order_and_only_those_that_are_there(small: Database) -> None:
     shown = ask(small, "SELECT uri, array_agg(text ORDER BY ordinal) FROM search.chunks GROUP BY uri, collection")
     texts = dict(shown)
-    for reach in (0, 1, 2, 10):
+    searches = ("hybrid('small', %s, 'gate tide', 30,", "semantic('small', %s, 30,", "semantic('small', %s, 91,")
+    for search, reach in product(searches, (0, 1, 2, 10)):
         for uri, ordinal, text, before, after in ask(
             small,
-            "SELECT uri, ordinal, text, text_before, text_after FROM search.hybrid('small', %s, 'gate tide', "
-            "30, neighbours => %s)",
+            f"SELECT uri, ordinal, text, text_before, text_after FROM search.{search} neighbours => %s)",
             [vector("tide"), reach],
         ):
             whole = texts[uri]

@@ -121,6 +121,7 @@ BEGIN
         'vectors_' || chosen.name, chosen.storage, chosen.dimensions
     );
     PERFORM show_space(space);
+    PERFORM make_nearest(space);
 END
 $$;
 
@@ -255,6 +256,7 @@ BEGIN
     SELECT * INTO STRICT chosen FROM spaces AS s WHERE s.space_id = space AND NOT s.live;
     EXECUTE format('DROP VIEW IF EXISTS {search}.%I', 'chunks_' || chosen.name);
     EXECUTE format('DROP VIEW IF EXISTS %I', 'audited_vectors_' || chosen.name);
+    EXECUTE format('DROP FUNCTION IF EXISTS %I', 'nearest_in_' || chosen.name);
     EXECUTE format('SELECT count(*) FROM %I', 'vectors_' || chosen.name) INTO touched;
     RETURN QUERY SELECT 'vectors', touched;
     EXECUTE format('DROP TABLE %I', 'vectors_' || chosen.name);

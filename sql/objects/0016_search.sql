@@ -213,7 +213,9 @@ BEGIN
     plan.space := space;
     plan.vectors := 'vectors_' || space.name;
     plan.audiences := visible_audiences();
-    wanted := compiled_filter(filter, visible_fields(plan.audiences));
+    IF filter <> '{{}}' THEN
+        wanted := compiled_filter(filter, visible_fields(plan.audiences));
+    END IF;
     IF wanted.collections IS NOT NULL THEN
         plan.audiences := ARRAY(
             SELECT a.audience_id FROM audiences AS a
@@ -224,7 +226,7 @@ BEGIN
     plan.filter := wanted;
     plan.bounded := EXISTS (SELECT 1 FROM audiences AS a WHERE a.audience_id <> ALL(plan.audiences));
     plan.filtered := num_nonnulls(wanted.uri_prefix, wanted.contains, wanted.path) > 0;
-    plan.condition := head_condition(wanted, plan.bounded);
+    plan.condition := CASE WHEN plan.bounded OR plan.filtered THEN head_condition(wanted, plan.bounded) ELSE 'true' END;
     RETURN plan;
 END
 $$;
@@ -522,29 +524,6 @@ SELECT format(
 )
 $$;
 
--- Where all that is published may be shown, the index's answer is given its places in one statement. Null where that
--- gave fewer than k.
-CREATE FUNCTION nearest_passages(plan search_plan, question {extension}.vector, k integer, neighbours integer)
-RETURNS {search}.passage[]
-LANGUAGE plpgsql STABLE
-AS $$
-DECLARE
-    ef_search CONSTANT text := current_setting('hnsw.ef_search');
-    iterative_scan CONSTANT text := current_setting('hnsw.iterative_scan');
-    found {search}.passage[];
-BEGIN
-    PERFORM set_config('hnsw.ef_search', least(1000, greatest(100, k + 10))::text, true);
-    PERFORM set_config('hnsw.iterative_scan', 'off', true);
-    EXECUTE format('SELECT array_agg(ROW(f.*)::{search}.passage) FROM (%s) AS f', passages_statement(plan, format(
-        '(SELECT n.text_id, 1 - n.distance, 1 - n.distance, null::integer, null::double precision, null::integer,
-              row_number() OVER (ORDER BY n.distance) FROM (%s) AS n)', nearest_statement(plan, k + 10)
-    ), k, neighbours)) INTO found USING question;
-    PERFORM set_config('hnsw.ef_search', ef_search, true);
-    PERFORM set_config('hnsw.iterative_scan', iterative_scan, true);
-    RETURN CASE WHEN cardinality(found) = k THEN found END;
-END
-$$;
-
 CREATE FUNCTION search_passages(
     space text, question {extension}.vector, words text, k integer, filter jsonb, neighbours integer
 ) RETURNS SETOF {search}.passage
@@ -560,8 +539,8 @@ DECLARE
     found {search}.passage[];
     scoring text := 'scored($7, $8, $9, $10, $11) WITH ORDINALITY';
 BEGIN
-    IF words IS NULL AND NOT plan.bounded AND NOT plan.filtered THEN
-        found := nearest_passages(plan, question, k, neighbours);
+    IF words IS NULL AND NOT plan.bounded AND NOT plan.filtered AND k <= 90 THEN  -- The shortest way, if it leads there.
+        EXECUTE format('SELECT %I($1, $2, $3)', 'nearest_in_' || space) INTO found USING question, k, neighbours;
         IF found IS NOT NULL THEN
             RETURN QUERY SELECT f.* FROM unnest(found) AS f;
             RETURN;
