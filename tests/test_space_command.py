@@ -72,6 +72,33 @@ def test_a_model_is_changed_from_the_command_line(
     assert "small was dropped by" in told("space", "promote", "small", code=2)
 
 
+def test_what_is_published_and_not_declared_keeps_a_space_from_being_complete_and_is_named(
+    request: pytest.FixtureRequest,
+    capsys: pytest.CaptureFixture[str],
+    endpoint: EmbeddingServer,
+    other: EmbeddingServer,
+    tmp_path: Path,
+    corpus: Path,
+) -> None:
+    write_declaration = request.getfixturevalue("declare")
+
+    def told(*arguments: str, code: int = 0) -> str:
+        assert run(list(arguments)) == code
+        return "".join(capsys.readouterr())
+
+    spaces = {"small": {"base_url": endpoint.url, "model": "fake"}, "large": {"base_url": other.url, "model": "new"}}
+    write(tmp_path, "golden.jsonl", '{"question": "When is it closed?", "answers": ["gate.md"]}\n')
+    notes = {"source": str(corpus), "golden": {"file": "golden.jsonl"}}
+    write_declaration(collections={"notes": notes, "former": {"source": str(corpus)}})
+    told("refresh")
+    write_declaration(collections={"notes": notes}, spaces=spaces)
+    told("space", "add", "large", "--no-fill")
+    assert "Space large is still being filled" in told("space", "evaluate", "large", code=2)
+    said = " ".join(told("space", "add", "large", code=3).split())
+    assert "former is not complete in it and not declared any more: declare it, or `suimon drop` it" in said
+    assert "lets readers see it" not in said
+
+
 def test_the_job_fills_and_promotes_a_space(bench: Workbench, other: EmbeddingServer, database: Database) -> None:
     refresh(bench)
     large = bench.space("small").model_copy(update={"base_url": other.url, "model": "new"})

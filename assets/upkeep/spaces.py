@@ -161,7 +161,30 @@ def promote(bench: Workbench, name: str) -> str:
         return _patiently(session, flip)
 
 
+def missing_from(bench: Workbench, name: str) -> list[str]:
+    """Return what keeps a space from taking the live one's place, a clause each; nothing where it may.
+
+    Args:
+        bench: settings and doors.
+        name: of the space.
+
+    Raises:
+        ConfigurationError: the database keeps no space of that name.
+    """
+    with bench.database.connect() as session:
+        return _missing(bench, session, find_known(session, name))
+
+
 def _check_promotable(bench: Workbench, session: Session, space: KnownSpace, live: str) -> None:
+    missing = _missing(bench, session, space)
+    if missing:
+        raise ConfigurationError(
+            f"Space {space.name} cannot take the place of {live}: {'; '.join(missing)}; `suimon space add "
+            f"{space.name}` fills it and builds what is missing, and readers go on with {live}."
+        )
+
+
+def _missing(bench: Workbench, session: Session, space: KnownSpace) -> list[str]:
     missing = []
     for row in session.records("vectors/read_unfilled", {"space_id": space.space_id}):
         params = {"collection_id": row["collection_id"], "space_id": space.space_id}
@@ -174,11 +197,7 @@ def _check_promotable(bench: Workbench, session: Session, space: KnownSpace, liv
             )
     if not session.value("vectors/has_index", {"space_id": space.space_id}):
         missing.append("it has no valid index yet")
-    if missing:
-        raise ConfigurationError(
-            f"Space {space.name} cannot take the place of {live}: {'; '.join(missing)}; `suimon space add "
-            f"{space.name}` fills it and builds what is missing, and readers go on with {live}."
-        )
+    return missing
 
 
 def drop(bench: Workbench, name: str, *, by: str, run_id: str) -> dict[str, int]:

@@ -102,6 +102,11 @@ def _space(session: Session, bench: Workbench, name: str | None) -> KnownSpace:
             else "Nothing is published yet; run `suimon refresh` first."
         )
     compare(space, bench.space(space.name))
+    if not space.live and not space.ready:
+        raise ConfigurationError(
+            f"Space {space.name} is still being filled; `suimon space status` shows how far it is, and `suimon space "
+            f"add {space.name}` goes on."
+        )
     return space
 
 

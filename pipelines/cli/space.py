@@ -90,12 +90,16 @@ def add(name: str, no_fill: bool) -> int:  # noqa: FBT001
                 return 0
             declared = config.declaration.collections
             outcome = spaces.fill(bench, name, declared, lambda each: _refresh(config, bench, each))
+            missing = [] if known.live else spaces.missing_from(bench, name)
         finally:
             bench.close()
     for why in filter(None, outcome.values()):
         console.print(f"[yellow]{why}[/]")
     if any(outcome.values()):
         console.print(f"`suimon space add {name}` goes on where it stopped, as does every refresh.")
+        return UNFINISHED
+    if missing:
+        console.print(f"[yellow]{name} holds all of what is declared, and cannot be promoted: {'; '.join(missing)}.[/]")
         return UNFINISHED
     if not known.live:
         console.print(f"{name} holds all that is published; `suimon space promote {name}` lets readers see it.")
