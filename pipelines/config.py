@@ -23,6 +23,7 @@ from assets.declaring import Settings
 from assets.llm import LOCAL_LLM, Llm
 from assets.settings import LOCAL_SPACE, LOCAL_SPACE_NAME, Collection, Space, check_cron, check_zone
 from resources.errors import ConfigurationError
+from resources.wording import problem_clause, unreadable
 
 CONFIG_VARIABLE = "SUIMON_CONFIG"
 ENVIRONMENT_VARIABLE = "SUIMON_ENV"
@@ -214,7 +215,7 @@ def _read(path: Path) -> dict[str, Any]:
             f"There is no {path}; run suimon from the project's folder, or name the file in {CONFIG_VARIABLE}."
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} cannot be read ({type(error).__name__}); save it as UTF-8 text.") from None
+        raise ConfigurationError(unreadable(path, error)) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -280,26 +281,24 @@ def _complete_local_models(content: dict[str, Any]) -> None:
 def _sentence(error: ValidationError, file: str) -> str:
     problems = list(_problems(error))
     first = problems[0]
-    rest = f" ({len(problems) - 1} more of this kind)" if len(problems) > 1 else ""
+    rest = f" ({len(problems) - 1} more to mend)" if len(problems) > 1 else ""
     return f"{file}: {first}{rest}"
 
 
 def _problems(error: ValidationError) -> Iterator[str]:
-    for problem in error.errors(include_url=False, include_input=False):
+    problems = error.errors(include_url=False, include_input=False)
+    # A key that is misspelled is why another one is missing: it is named first.
+    for problem in sorted(problems, key=lambda each: each["type"] != "extra_forbidden"):
         location = tuple(str(part) for part in problem["loc"])
         while location and location[-1] in _TYPE_TAGS:  # pydantic names the members of a union as if they were keys.
             location = location[:-1]
-        where = ".".join(location) or "the file"
         if problem["type"] == "extra_forbidden":
             known = _known_keys(location[:-1])
             near = difflib.get_close_matches(location[-1], known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}."
-            yield f"{where} is not a known key; {hint}"
-        elif problem["type"] == "missing":
-            yield f"{where} is missing; add it."
+            yield f"{'.'.join(location)} is not a known key; {hint}"
         else:
-            message = str(problem["msg"]).removeprefix("Value error, ")
-            yield f"{where}: {message[0].lower()}{message[1:]}{'' if message.endswith('?') else '.'}"
+            yield problem_clause(problem, location)
 
 
 _TYPE_TAGS = {"str", "int", "bool", "dict[str,str]"}

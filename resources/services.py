@@ -22,7 +22,7 @@ from pathlib import Path
 
 import psutil
 
-from resources.errors import SuimonError
+from resources.errors import ConfigurationError, SuimonError
 
 POLL_SECONDS = 0.1
 
@@ -57,6 +57,24 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def open_port(port: int) -> socket.socket:
+    """Return a socket on loopback that nobody else has, before anything is said to be served on it.
+
+    Raises:
+        ConfigurationError: somebody has it, or it may not be had.
+    """
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind(("127.0.0.1", port))
+    except OSError as error:
+        listening.close()
+        raise ConfigurationError(
+            f"Port {port} of 127.0.0.1 cannot be had ({error.strerror}); name another with --port."
+        ) from None
+    return listening
 
 
 class Services:

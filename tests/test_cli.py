@@ -42,7 +42,7 @@ def declare(
 @pytest.mark.usefixtures("declare")
 def test_the_way_of_a_newcomer(capsys: pytest.CaptureFixture[str], corpus: Path) -> None:
     assert run(["check"]) == 0
-    assert "collections.yaml is valid: 1 collections (notes), space small" in capsys.readouterr().out
+    assert "collections.yaml is valid: 1 collection (notes), space small" in capsys.readouterr().out
     assert run(["plan"]) == 0
     assert "3 new" in capsys.readouterr().out
     assert run(["refresh"]) == 0
@@ -101,7 +101,7 @@ def test_a_blocked_publish_names_the_audit_and_the_way_out(
         ({"collection": {"timezone": "Mars"}}, "is no time zone"),
         ({"space": {"token_limit": 64}}, "reads 64; set it to at most 56"),
         ({"space": {"base_url": "localhost:8080"}}, "base_url: is no address; write it as https://host/v1"),
-        ({"answers": {"questions": "nowhere.jsonl"}}, "nowhere.jsonl cannot be read"),
+        ({"answers": {"questions": "nowhere.jsonl"}}, "answers.questions: There is no "),
     ],
 )
 def test_bad_input_gets_one_sentence_and_exit_code_2(
@@ -113,6 +113,17 @@ def test_bad_input_gets_one_sentence_and_exit_code_2(
     assert sentence in told.err
     assert told.err.count("\n") == 1
     assert "Traceback" not in told.err
+
+
+def test_profiles_without_an_llm_are_valid_and_said(declare: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    declare(collection={"profiles": {}})
+    assert run(["check"]) == 0
+    assert "No llm is declared, so that no profiles are made for notes" in capsys.readouterr().out
+
+
+def test_a_mistyped_command_is_told_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["refersh"]) == 2
+    assert capsys.readouterr().err == "suimon: There is no command 'refersh'; did you mean refresh?\n"
 
 
 def test_a_missing_folder_is_the_users_to_mend(declare: Any, corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -115,9 +115,20 @@ MISTAKES: dict[str, tuple[str, list[str]]] = {
     ),
     "a missing source": ("collections: {notes: {}}", ["collections.notes.source", "missing", "add it"]),
     "no collections": ("database: {}", ["collections", "missing", "add it"]),
-    "null collections": ("collections:", ["collections", "dictionary"]),
-    "a list of collections": ("collections: [notes]", ["collections", "dictionary"]),
+    "null collections": ("collections:", ["collections must be a mapping"]),
+    "a list of collections": ("collections: [notes]", ["collections must be a mapping"]),
     "a collection that is a string": ("collections: {notes: docs}", ["collections.notes"]),
+    "a misspelt key in place of one that is needed": (
+        "collections: {notes: {sorce: docs}}", ["collections.notes.sorce", "did you mean source?"],
+    ),
+    "profiles that say nothing": ("collections: {notes: {source: docs, profiles: }}", ["profiles: {}", "leave it out"]),
+    "profiles that are a word": (
+        "collections: {notes: {source: docs, profiles: yes}}", ["notes.profiles must be a mapping of keys and values"],
+    ),
+    "a field of an unknown type": (
+        "collections: {notes: {source: docs, profiles: {fields: {deadline: {type: strng}}}}}",
+        ["'strng' is no type", "deadline needs a type", "string"],
+    ),
     "a null collection": ("collections: {notes: }", ["collections.notes"]),
     "a word for a number": (
         "collections: {notes: {source: docs, chunking: {max_tokens: many}}}",
@@ -138,7 +149,9 @@ MISTAKES: dict[str, tuple[str, list[str]]] = {
     "a glob that is no list": (
         "collections: {notes: {source: docs, include: '*.md'}}", ["collections.notes.include"],
     ),
-    "no glob at all": ("collections: {notes: {source: docs, include: []}}", ["collections.notes.include", "1"]),
+    "no glob at all": (
+        "collections: {notes: {source: docs, include: []}}", ["notes.include has 0 entries and needs at least 1."],
+    ),
     "an option that is a list": (
         "collections: {notes: {source: docs, storage_options: {a: [1]}}}", ["collections.notes.storage_options.a"],
     ),
@@ -216,7 +229,7 @@ def test_a_file_that_is_no_utf_8_says_how_to_save_it(tmp_path: Path) -> None:
 
 
 def test_a_folder_in_place_of_the_file_is_a_mistake(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="cannot be read"):
+    with pytest.raises(ConfigurationError, match="is a folder; name a file"):
         load(tmp_path, {})
 
 

@@ -23,11 +23,12 @@ from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
-from pipelines.cli.mcp import mcp, open_port
+from pipelines.cli.mcp import mcp
 from pipelines.frameworks.client import SearchClient
 from pipelines.serving.mcp_server import Identity, build_server, http_app
 from pipelines.serving.tokens import TokenFile, new_token
 from resources.errors import ConfigurationError
+from resources.services import open_port
 from tests.served import STAFF, Served
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -171,7 +172,7 @@ def test_no_argument_switches_the_role(served: Served) -> None:
 @pytest.mark.parametrize(
     ("tool", "arguments", "said"),
     [
-        ("search", {}, "question"),
+        ("search", {}, "search: question is missing; add it."),
         ("search", {"question": ""}, "The question is empty"),
         ("search", {"question": "a\x00b"}, "NUL or half a character"),
         ("search", {"question": "x" * 30_000}, "30,000 characters"),
@@ -181,7 +182,7 @@ def test_no_argument_switches_the_role(served: Served) -> None:
         ("search", {"question": "gate", "mode": "psychic"}, "hybrid"),
         ("search", {"question": "gate", "filter": {"colour": 1}}, "is no field"),
         ("search", {"question": "gate", "filter": {"uri": {"like": "%"}}}, "is no operator"),
-        ("search", {"question": "gate", "filter": "year=1"}, "dict"),
+        ("search", {"question": "gate", "filter": "year=1"}, "search: filter must be a mapping"),
         ("read_document", {"collection": "handbook", "uri": "../../etc/passwd"}, "no such document"),
         ("read_document", {"collection": "handbook", "uri": "ops/gate.md", "start": -1}, "greater than or equal"),
         ("read_document", {"collection": "handbook", "uri": "ops/gate.md", "start": 2**40}, "less than"),
@@ -196,6 +197,8 @@ def test_hostile_arguments_get_a_sentence(served: Served, tool: str, arguments: 
             assert said in told
             assert "Traceback" not in told
             assert "SELECT" not in told
+            assert "pydantic" not in told
+            assert told.count("\n") == 0
 
     asyncio.run(ask())
 
@@ -268,7 +271,7 @@ def test_a_token_that_is_taken_out_is_nobodys_at_once(tmp_path: Path) -> None:
     path.write_text("# nobody\n", encoding="utf-8")
     assert kept.role_of(token) is None
     path.unlink()
-    with pytest.raises(ConfigurationError, match="cannot be read"):
+    with pytest.raises(ConfigurationError, match=r"There is no .*tokens; create it"):
         kept.role_of(token)
     assert token not in line
 

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from resources.errors import ConfigurationError
+from resources.wording import problem_clause, unreadable
 
 MOST_QUESTIONS = 10_000
 
@@ -45,9 +46,7 @@ def read_questions(path: Path) -> tuple[AnswerQuestion, ...]:
     try:
         content = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            f"{path.name} cannot be read ({type(error).__name__}); is it there, in UTF-8?"
-        ) from None
+        raise ConfigurationError(unreadable(path, error)) from None
     found = [_question(line, number, path.name) for number, line in enumerate(content.split("\n"), 1) if line.strip()]
     if not found or len(found) > MOST_QUESTIONS:
         raise ConfigurationError(f"{path.name} has {len(found)} questions; 1 to {MOST_QUESTIONS:,} will do.")
@@ -60,8 +59,8 @@ def _question(line: str, number: int, name: str) -> AnswerQuestion:
         return AnswerQuestion.model_validate(decoded)
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, problem["loc"])) or "the line"
-        raise ConfigurationError(f"{name}, line {number}: {where}: {problem['msg'].lower()}.") from None
+        clause = problem_clause(problem, [str(part) for part in problem["loc"]] or ["the line"])
+        raise ConfigurationError(f"{name}, line {number}: {clause}") from None
     except ValueError:
         raise ConfigurationError(
             f'{name}, line {number}: it is no JSON object; write {{"question": "...", "answers": ["..."]}}.'

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from assets.declaring import Settings
 
@@ -66,7 +66,8 @@ class Profiles(Settings):
                 taken = ", ".join(sorted(BUILT_IN))
                 raise ValueError(f"{name!r} cannot name a field; use letters, digits and _, and none of {taken}")
             if "enum" not in schema and schema.get("type") not in TYPES:
-                raise ValueError(f"{name} needs a type ({', '.join(sorted(TYPES))}) or an enum")
+                given = f"{schema['type']!r} is no type; " if "type" in schema else ""
+                raise ValueError(f"{given}{name} needs a type ({', '.join(sorted(TYPES))}) or an enum")
             if refers(schema):
                 raise ValueError(f"{name} must not refer to another schema; write it out")
         return value
@@ -77,3 +78,13 @@ def refers(node: Any) -> bool:
     if isinstance(node, dict):
         return bool({"$ref", "$dynamicRef", "$schema", "$id"} & set(node)) or any(map(refers, node.values()))
     return isinstance(node, list) and any(map(refers, node))
+
+
+def _written(value: Any) -> Any:
+    if value is None:  # As of a key with nothing behind it, which looks as if profiles were asked for.
+        raise ValueError("is empty; write profiles: {} for what is asked by default, or leave it out")
+    return value
+
+
+WrittenProfiles = Annotated[Profiles | None, BeforeValidator(_written)]
+"""The profiles that a collection asks for; None where it says nothing of them."""

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from assets import settings
 from resources.errors import ConfigurationError
+from resources.wording import problem_clause, unreadable
 
 MOST_QUESTIONS = 1000
 """Each is searched for inside the publish, which takes some milliseconds a question."""
@@ -170,7 +171,7 @@ def read_golden(root: Path, declared: settings.Collection, name: str) -> GoldenS
             f"collections.{name}.golden.file is {declared.golden.file}, which is not there; create or correct it."
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path.name} cannot be read ({type(error).__name__}); save it as UTF-8.") from None
+        raise ConfigurationError(unreadable(path, error)) from None
     entries = _yaml(content, path.name) if path.suffix in {".yaml", ".yml"} else _lines(content, path.name)
     return GoldenSet(_questions(entries, path.name, name), declared.golden)
 
@@ -232,12 +233,9 @@ def _questions(entries: Iterator[tuple[int, Any]], file: str, name: str) -> tupl
 
 def _sentence(error: ValidationError) -> str:
     problem = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(str(part) for part in problem["loc"]) or "the line"
     if problem["type"] == "extra_forbidden":
+        where = ".".join(str(part) for part in problem["loc"])
         known: Mapping[str, Any] = Answer.model_fields if problem["loc"][0] == "answers" else Question.model_fields
         near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
         return f"{where} is not a known key; " + (f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}.")
-    if problem["type"] == "missing":
-        return f"{where} is missing; add it."
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    return f"{where}: {message[0].lower()}{message[1:]}."
+    return problem_clause(problem, [str(part) for part in problem["loc"]] or ["the line"])

@@ -25,6 +25,7 @@ from resources.postgres import ALLOW_OLD_PGVECTOR, Database
 from resources.programs import ProgramFailed, ProgramTimeout, find_program, run_program
 from resources.sandbox import network_isolation
 from resources.sources import shown
+from resources.wording import counted
 
 ENOUGH_DISK_BYTES = 2_000_000_000
 
@@ -101,7 +102,8 @@ def _try(what: str, test: Callable[[], str]) -> Finding:
 
 def _declaration(config: Config) -> str:
     check_declaration(config)
-    return f"{config.path.name}, {len(config.declaration.collections)} collections; Python {sys.version.split()[0]}"
+    collections = counted(len(config.declaration.collections), "collection")
+    return f"{config.path.name}, {collections}; Python {sys.version.split()[0]}"
 
 
 def _state(config: Config) -> str:
@@ -115,7 +117,7 @@ def _state(config: Config) -> str:
 
 def _source(bench: Workbench, name: str) -> str:
     some = len(list(islice(bench.source(name).list(), 1000)))
-    return f"{'at least ' if some == 1000 else ''}{some} documents in {shown(bench.collection(name).source)}"
+    return f"{'at least ' if some == 1000 else ''}{counted(some, 'document')} in {shown(bench.collection(name).source)}"
 
 
 def _database(bench: Workbench) -> str:
@@ -144,7 +146,7 @@ def _readers(bench: Workbench) -> str:
     if missing:
         return f"no such role: {', '.join(missing)}; who should read as it reads nothing until it is created"
     restricted = len({rule.collection for rule in rules if rule.readers is not None})
-    return f"{restricted} collections with readers of their own, all of whose roles exist"
+    return f"{counted(restricted, 'collection')} with readers of its own, all of whose roles exist"
 
 
 def _schema(bench: Workbench) -> str:

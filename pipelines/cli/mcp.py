@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 from assets.workbench import Workbench
 from pipelines.workbench import make_workbench
 from resources.errors import ConfigurationError
+from resources.services import open_port
 
 PORT = 8765
 
@@ -71,21 +71,3 @@ def _serve(bench: Workbench, *, http: bool, port: int, role: str | None, tokens:
         click.echo(f"MCP on http://127.0.0.1:{port}/mcp", err=True)
         serving = uvicorn.Config(http_app(server, port), log_level="warning", access_log=False)
         uvicorn.Server(serving).run(sockets=[listening])
-
-
-def open_port(port: int) -> socket.socket:
-    """Return a socket on loopback that nobody else has, before anything is said to be served on it.
-
-    Raises:
-        ConfigurationError: somebody has it, or it may not be had.
-    """
-    listening = socket.socket()
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind(("127.0.0.1", port))
-    except OSError as error:
-        listening.close()
-        raise ConfigurationError(
-            f"Port {port} of 127.0.0.1 cannot be had ({error.strerror}); name another with --port."
-        ) from None
-    return listening

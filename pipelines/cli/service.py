@@ -15,7 +15,8 @@ from pipelines.cli.output import console
 from pipelines.config import Config, load
 from pipelines.instance import open_instance, prepare_home
 from pipelines.workbench import local_stack, make_workbench, state_folder
-from resources.services import Services, free_port
+from resources.errors import ConfigurationError
+from resources.services import Services, free_port, open_port
 
 UI_PORT = 3000
 CODE, DAEMON, UI, DOCS = "code-location", "daemon", "ui", "data-docs"
@@ -29,6 +30,8 @@ def up(port: int | None, read_only: bool) -> None:  # noqa: FBT001
     from assets import partitions
 
     config = load()
+    services = Services(state_folder(config))
+    _check_port(services, port)
     home = prepare_home(config)
     bench = make_workbench(config)
     _ = bench.database  # Started and migrated before anything asks for it.
@@ -36,7 +39,6 @@ def up(port: int | None, read_only: bool) -> None:  # noqa: FBT001
         local_stack(config).embedding_url()
     with open_instance(config) as instance:
         partitions.register(instance, config.declaration.collections)
-    services = Services(state_folder(config))
     code = services.ensure(CODE, _code_command, _listens, seconds=120)
     workspace = _write_workspace(state_folder(config), code.port)
     services.ensure(DAEMON, lambda _: _dagster("daemon", "run", "-w", str(workspace)), lambda _: True, port=0)
@@ -89,6 +91,23 @@ def _write_workspace(folder: Path, port: int) -> Path:
     server = {"host": "127.0.0.1", "port": port, "location_name": "suimon"}
     path.write_text(yaml.safe_dump({"load_from": [{"grpc_server": server}]}), encoding="utf-8")
     return path
+
+
+def _check_port(services: Services, asked: int | None) -> None:
+    """Refuse a port for the UI that it will not get.
+
+    Raises:
+        ConfigurationError: the UI runs on another port already, or somebody else has this one.
+    """
+    if asked is None:
+        return
+    running = services.find(UI)
+    if running is None:
+        open_port(asked).close()
+    elif running.port != asked:
+        raise ConfigurationError(
+            f"The UI runs on port {running.port} already; `suimon down` ends it, then start it with --port {asked}."
+        )
 
 
 def _ui_port() -> int:

@@ -17,6 +17,7 @@ from resources.migrator import migrate as apply
 from resources.migrator import read_state
 from resources.postgres import Database, Names
 from resources.tokenizers import load_tokenizer
+from resources.wording import counted
 
 SCHEMA_FILE = Path("docs") / "collections.schema.json"
 
@@ -52,10 +53,13 @@ def check(show_schema: bool) -> None:  # noqa: FBT001
     check_declaration(config)
     declared = config.declaration
     click.echo(
-        f"{config_path().name} is valid: {len(declared.collections)} collections "
+        f"{config_path().name} is valid: {counted(len(declared.collections), 'collection')} "
         f"({', '.join(declared.collections) or 'none'}), "
         f"space{'s' if len(declared.spaces) > 1 else ''} {', '.join(declared.spaces)}."
     )
+    asking = [name for name, collection in declared.collections.items() if collection.profiles is not None]
+    if asking and declared.llm is None:
+        click.echo(f"No llm is declared, so that no profiles are made for {', '.join(asking)}; see docs/profiles.md.")
 
 
 def schema() -> str:
@@ -79,7 +83,10 @@ def check_declaration(config: Config) -> None:
     for space in declared.spaces.values():
         load_tokenizer(space.tokenizer)
     if declared.answers.questions is not None:
-        read_questions(config.root / declared.answers.questions)
+        try:
+            read_questions(config.root / declared.answers.questions)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{config.path.name}: answers.questions: {error}") from None
     for name, collection in declared.collections.items():
         where = f"{config.path.name}: collections.{name}"
         local = "://" not in collection.source or collection.source.startswith("file://")

@@ -19,13 +19,14 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import ToolAnnotations
-from pydantic import AnyHttpUrl, Field
+from pydantic import AnyHttpUrl, Field, ValidationError
 from starlette.applications import Starlette
 
 from pipelines.frameworks.client import SearchClient
 from pipelines.serving import library
 from pipelines.serving.tokens import TokenFile
 from resources.errors import ConfigurationError, SuimonError
+from resources.wording import problem_clause
 
 HOST = "127.0.0.1"
 PATH = "/mcp"
@@ -100,6 +101,29 @@ class FileTokens:
         return None if role is None else AccessToken(token="verified", client_id=role, scopes=[], subject=role)  # noqa: S106
 
 
+class Server(MCPServer[Any]):
+    """The SDK's server, which tells what is wrong with arguments in a sentence."""
+
+    async def call_tool(self, name: str, arguments: dict[str, Any], context: Any = None) -> Any:
+        """Call a tool.
+
+        Args:
+            name: of the tool.
+            arguments: as they came.
+            context: of the request.
+
+        Raises:
+            ToolError: an argument is missing or does not fit, or the tool says so.
+        """
+        try:
+            return await super().call_tool(name, arguments, context)
+        except ToolError as error:
+            if not isinstance(error.__cause__, ValidationError):
+                raise
+            problem = error.__cause__.errors(include_url=False, include_input=False)[0]
+            raise ToolError(f"{name}: {problem_clause(problem, [str(part) for part in problem['loc']])}") from None
+
+
 def build_server(identity: Identity, *, answer: Answer | None = None, port: int = 0) -> MCPServer[Any]:
     """Return the server with its tools; nothing runs yet.
 
@@ -115,7 +139,7 @@ def build_server(identity: Identity, *, answer: Answer | None = None, port: int 
             "token_verifier": FileTokens(identity.tokens),
             "auth": AuthSettings(issuer_url=issuer, resource_server_url=None),
         }
-    server: MCPServer[Any] = MCPServer(
+    server = Server(
         "suimon",
         version=version("suimon"),
         instructions=INSTRUCTIONS,

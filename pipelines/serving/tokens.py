@@ -14,6 +14,7 @@ import stat
 from pathlib import Path
 
 from resources.errors import ConfigurationError
+from resources.wording import unreadable
 
 _LINE = re.compile(r"(\S+)\s+([0-9a-f]{64})")
 
@@ -62,7 +63,7 @@ class TokenFile:
                 self._roles = _parsed(self._path.read_text(encoding="utf-8"), self._path.name)
                 self._stamp = stamp
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"The token file cannot be read ({type(error).__name__}); check it.") from None
+            raise ConfigurationError(unreadable(self._path, error)) from None
         return tuple(role for role, _ in self._roles)
 
     def role_of(self, token: str) -> str | None:
