@@ -176,6 +176,19 @@ def test_an_unknown_collection_is_named_with_the_nearest(declare: Any, capsys: p
     assert "did you mean notes?" in capsys.readouterr().err
 
 
+def test_what_is_published_is_searched_though_it_is_no_longer_declared(
+    declare: Any, capsys: pytest.CaptureFixture[str], corpus: Path
+) -> None:
+    declare(collections={"former": {"source": str(corpus)}})
+    assert run(["refresh"]) == 0
+    declare()
+    capsys.readouterr()
+    assert run(["search", "grease", "hinges", "-k", "1", "--collection", "former"]) == 0
+    assert "former: gate.md" in capsys.readouterr().out
+    assert run(["search", "grease", "--collection", "nots"]) == 2
+    assert "declares no collection 'nots'; did you mean notes?" in capsys.readouterr().err
+
+
 def test_a_fault_of_ours_is_one_line_with_its_traceback_in_the_log(
     declare: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

