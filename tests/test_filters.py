@@ -390,16 +390,16 @@ def test_a_collection_that_may_not_be_seen_is_like_one_that_does_not_exist(
 
 
 @pytest.mark.parametrize(
-    ("where", "index"),
+    ("where", "index", "entry"),
     [
-        ({"department": "水門"}, "heads_by_metadata"),
-        ({"tagged": "rare"}, "heads_by_metadata"),
-        ({"uri": {"prefix": "rare/"}}, "heads_by_uri"),
-        ({"collection": "small_one"}, "heads_by_collection_id"),
+        ({"department": "水門"}, "heads_by_metadata", "(metadata @> "),
+        ({"tagged": "rare"}, "heads_by_metadata", "(metadata @> "),
+        ({"uri": {"prefix": "rare/"}}, "heads_by_uri", "((collection = ANY "),
+        ({"collection": "small_one"}, "heads_by_collection_id", "((collection_id = ANY "),
     ],
 )
-def test_what_is_outermost_is_found_through_an_index(
-    postgres: str, template: str, where: dict[str, Any], index: str
+def test_what_is_outermost_is_found_through_an_index_by_its_first_column(
+    postgres: str, template: str, where: dict[str, Any], index: str, entry: str
 ) -> None:
     with new_database(postgres, template) as database:
         fields = {"fields": {"department": {}, "tagged": {"type": "strings"}}}
@@ -425,7 +425,7 @@ def test_what_is_outermost_is_found_through_an_index(
                 "plan search_plan; BEGIN "
                 "plan := planned_search((SELECT s FROM spaces AS s), wanted); RETURN QUERY EXECUTE 'EXPLAIN "
                 "SELECT h.document_id FROM heads "
-                "AS h WHERE ' || plan.condition USING null::public.vector, plan.audiences, "
+                "AS h WHERE ' || entry_condition(plan) USING null::public.vector, plan.audiences, "
                 "(plan.filter).uri_prefix, (plan.filter).contains, "
                 "(plan.filter).path, (plan.filter).variables; END $$"
             )
@@ -434,3 +434,4 @@ def test_what_is_outermost_is_found_through_an_index(
             ).fetchone()
         assert plan is not None
         assert index in plan[0]
+        assert f"Index Cond: {entry}" in plan[0]
