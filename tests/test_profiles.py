@@ -249,7 +249,9 @@ def test_a_document_that_cannot_be_described_costs_itself_alone_and_waits_until_
     assert rows(database, "SELECT reason FROM profile_failures", "pipeline") == [(reason,)]
     with database.connect() as session:
         [told] = session.records("status/read_profiles")
-    assert told == {"collection": "notes", "described": 2, "waiting": 0, "failed": 1, "reason": reason}
+    assert told == {
+        "collection": "notes", "described": 2, "waiting": 0, "failed": 1, "reason": reason, "failure": None,
+    }  # fmt: skip
     asked = len(llm.bodies)
     describe_all(make())
     assert len(llm.bodies) == asked

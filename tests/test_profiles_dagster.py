@@ -14,6 +14,7 @@ import yaml
 from assets import partitions
 from assets.engine import Summary
 from assets.workbench import Workbench
+from pipelines.cli.main import run as main
 from pipelines.config import Config, load
 from pipelines.definitions import build_defs
 from pipelines.workbench import make_workbench
@@ -256,7 +257,7 @@ def test_where_everything_is_materialized_in_one_run_a_failing_llm_fails_its_own
 
 
 def test_documents_that_could_not_be_described_are_tried_again_where_the_run_asks_for_it(
-    publish: Publish, run: Run, llm: LlmServer, database: Database
+    publish: Publish, run: Run, llm: LlmServer, database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
     publish()
     llm.says = lambda body: "I would rather not." if "tide" in data_of(body) else describe(body)
@@ -270,6 +271,11 @@ def test_documents_that_could_not_be_described_are_tried_again_where_the_run_ask
     found = {one.check_name: one for one in run("profile").get_asset_check_evaluations()}
     assert not found["few_documents_could_not_be_described"].passed, "nothing has become better"
     assert len(llm.bodies) == asked
+    capsys.readouterr()
+    assert main(["profile"]) == 0
+    told = capsys.readouterr().out
+    assert "profiles: nothing was asked" in told
+    assert "1 document could not be described; `suimon profile notes --retry` asks again." in told
     assert metadata_of(run("profile", tags={"suimon/retry": "true"}))["described"] == 1
     assert set(shown(database).values()) == {True}
 

@@ -14,14 +14,18 @@ import yaml
 from rich.console import Console
 
 from assets.metadata import of_report
+from assets.profiles.stage import make_profiles
 from assets.refresh import StageReport
 from assets.workbench import Workbench
 from pipelines.cli import output, status
 from pipelines.cli.main import run
 from pipelines.cli.status import unmended
+from resources.errors import EndpointUnavailable
 from resources.postgres import Database
 from tests.conftest import point_suimon_at, refresh, rows, write
+from tests.fakes.describing import data_of, describe, with_llm
 from tests.fakes.embedding_server import EmbeddingServer
+from tests.fakes.llm_server import LlmServer, serve_llm
 
 Read = Callable[..., dict[str, Any]]
 
@@ -260,6 +264,34 @@ def test_verifications_and_sweeps_are_told(
     assert "7 texts removed, 5.0 MB freed" in told
     assert "notes: last verified" in told
     change(database, record + "('notes', 'three', true, '[]', now())")
+    assert check(capsys) == ["All is well."]
+
+
+def test_profiles_that_could_not_be_made_are_told_with_why_and_what_to_do(
+    make_bench: Callable[..., Workbench], declared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = yaml.safe_load(declared.read_text())
+    content["collections"]["notes"]["profiles"] = {}
+    with serve_llm(LlmServer(says=describe)) as llm:
+        declared.write_text(yaml.safe_dump(content | {"llm": {"base_url": llm.url, "model": "fake"}}))
+        bench = with_llm(make_bench(profiles={}), llm, deadline_seconds=0.3)
+        refresh(bench)
+        assert check(capsys) == ["All is well."]
+        llm.trouble = lambda body: (503, {}, {"error": {"message": "down"}})
+        with pytest.raises(EndpointUnavailable) as away:
+            make_profiles(bench, "notes", "one")
+        assert check(capsys) == [f"notes: 3 documents wait for a profile, and the last attempt failed: {away.value}"]
+        assert run(["status"]) == 0
+        assert str(away.value) in capsys.readouterr().out
+        llm.trouble = lambda body: (400, {}, {"error": {"message": "no"}}) if "tide" in data_of(body) else None
+        report, _ = make_profiles(bench, "notes", "two")
+        sentence = "1 document could not be described; `suimon profile notes --retry` asks again."
+        assert check(capsys) == [f"notes: {sentence}"]
+        assert report.notes == [sentence]
+        assert make_profiles(bench, "notes", "three")[0].notes == [sentence], "also where nothing is left to do"
+        llm.trouble = None
+        bench.retry = True
+        assert make_profiles(bench, "notes", "four")[0].notes == []
     assert check(capsys) == ["All is well."]
 
 

@@ -88,13 +88,28 @@ def run(refresh: Refresh) -> ProfileReport:
     report = ProfileReport("profiles")
     try:
         _run(refresh, report)
-    except BaseException:
+    except BaseException as error:
         with suppress(SuimonError, psycopg.Error):  # What went wrong first is what is to be told.
+            _note(refresh, error)
             audit(refresh)
         raise
+    _note(refresh, None)
     report.seconds = round(time.perf_counter() - started, 4)
     failpoints.reach("profiles.end")
     return report
+
+
+def _note(refresh: Refresh, error: BaseException | None) -> None:
+    """Note how the attempt ended, for `suimon status`; a run that was stopped or killed says nothing of the endpoint."""
+    if isinstance(error, SuimonError):
+        failure: str | None = str(error)
+    elif isinstance(error, Exception):  # Its words may hold something of a document.
+        failure = f"A fault of ours ({type(error).__name__}); the traceback is in run {refresh.run_id}, in the UI."
+    elif error is None:
+        failure = None
+    else:
+        return
+    refresh.session.execute("profiles/record_attempt", {"collection_id": refresh.collection_id, "failure": failure})
 
 
 def _run(refresh: Refresh, report: ProfileReport) -> None:
@@ -113,6 +128,9 @@ def _run(refresh: Refresh, report: ProfileReport) -> None:
     failpoints.reach("profiles.start")
     if waiting:
         _describe(refresh, wanted, llm, recipe_id, waiting, report)
+    failed = refresh.session.record("profiles/count_unprofiled", refresh.params)["failed"]
+    if failed:
+        report.notes.append(undescribed(refresh.name, failed))
 
 
 def _describe(
@@ -162,6 +180,17 @@ def _notes(refresh: Refresh, line: Line, left: int) -> list[str]:
     if line.elsewhere:
         why += f" Another run is having {len(line.elsewhere)} of them described at this moment."
     return [f"{waits}: {why}"]
+
+
+def undescribed(name: str, failed: int) -> str:
+    """Say that documents could not be described, and how they are tried again.
+
+    Args:
+        name: of the collection.
+        failed: how many.
+    """
+    documents = "document" if failed == 1 else "documents"
+    return f"{failed} {documents} could not be described; `suimon profile {name} --retry` asks again."
 
 
 def audit(refresh: Refresh) -> list[AuditResult]:

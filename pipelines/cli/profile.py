@@ -71,7 +71,8 @@ def show(run: ProfileRun) -> None:
     counts = ", ".join(
         f"{count:,} {name.replace('_', ' ')}" for name, count in run.counts.items() if count and name not in UNCOUNTED
     )
-    console.print(f"[bold]{run.collection}[/]: profiles: {counts or 'nothing to do'} ({run.seconds:.1f} s)")
+    nothing = "nothing was asked" if run.notes else "nothing to do"
+    console.print(f"[bold]{run.collection}[/]: profiles: {counts or nothing} ({run.seconds:.1f} s)")
     for sentence in run.notes:
         console.print(f"  [yellow]{escape(sentence)}[/]")
     if run.findings:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 from rich.markup import escape
 
+from assets.profiles.stage import undescribed
 from assets.upkeep.space_states import describe_spaces, sentence_of
 from assets.vectors.spaces import read_spaces
 from pipelines.cli.output import console, emit_json, table
@@ -135,6 +136,9 @@ def _problems(config: Config, state: dict[str, Any]) -> list[str]:
         for name, count in refused.items()
         if count
     ]
+    for row in state["profiles"]:
+        declared = config.declaration.collections.get(row["collection"])
+        problems += _problems_of_profiles(row) if declared and declared.profiles else []
     problems += [
         f"{row['collection']}: the last verification found {row['unmended']} rows that are wrong; run "
         f"`suimon verify {row['collection']} --repair`."
@@ -170,6 +174,20 @@ def _problems_of(name: str, row: Mapping[str, Any] | None) -> list[str]:
             f"{name}: {row['wanted_texts']} texts of published documents wait for a vector; run "
             f"`suimon refresh {name}`."
         )
+    return problems
+
+
+def _problems_of_profiles(row: Mapping[str, Any]) -> list[str]:
+    """Say what of a collection's profiles needs a person."""
+    name, waiting, failed = row["collection"], row["waiting"], row["failed"]
+    problems = []
+    if row["failure"] and waiting:
+        waits = "document waits" if waiting == 1 else "documents wait"
+        problems.append(f"{name}: {waiting} {waits} for a profile, and the last attempt failed: {row['failure']}")
+    elif row["failure"]:
+        problems.append(f"{name}: the last attempt to make profiles failed: {row['failure']}")
+    if failed:
+        problems.append(f"{name}: {undescribed(name, failed)}")
     return problems
 
 
