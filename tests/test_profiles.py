@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -182,6 +183,28 @@ def test_declared_fields_are_kept_where_the_text_says_so_and_can_be_filtered_by(
     assert found(database, {"profile.keywords": "水門"}) == {"水門.md"}
     assert found(database, {"not": {"profile.kind": ["procedure"]}}) == {"tides.txt"}
     assert found(database, {"profile.summary": {"prefix": "It begins with High"}, "uri": "tides.txt"}) == {"tides.txt"}
+
+
+def test_the_sql_of_the_page_about_profiles_finds_what_it_asks_for(
+    make: Make, database: Database, corpus: Path
+) -> None:
+    write(corpus, "lease.txt", "The notice period of this gate runs until 2026-08-31.\n")
+    bench = make(profiles={"fields": DEADLINE, "kinds": ["contract", "procedure", "notice"]})
+    refresh(bench)
+    describe_all(bench)
+    with database.connect() as session:
+        session.connection.execute(
+            """UPDATE heads SET profile = jsonb_set(profile, '{kind}', '"contract"') WHERE uri = 'lease.txt'"""
+        )
+    page = (Path(__file__).parent.parent / "docs" / "profiles.md").read_text(encoding="utf-8")
+    statements = [
+        one for block in re.findall(r"```sql\n(.*?)```", page, re.DOTALL) for one in block.split(";\n") if one
+    ]
+    assert len(statements) == 2
+    vector = rows(database, "SELECT embedding::text FROM vectors_small LIMIT 1", "pipeline")[0][0]
+    for statement in statements:
+        asked = statement.replace("'e5_small'", "'small'").replace(":vector", f"'{vector}'")
+        assert {row[0] for row in rows(database, asked)} == {"lease.txt"}, statement
 
 
 def test_a_filter_by_what_no_profile_has_is_refused(make: Make, database: Database) -> None:

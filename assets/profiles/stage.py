@@ -100,7 +100,7 @@ def run(refresh: Refresh) -> ProfileReport:
 
 
 def _note(refresh: Refresh, error: BaseException | None) -> None:
-    """Note how the attempt ended, for `suimon status`; a run that was stopped or killed says nothing of the endpoint."""
+    """Note how the attempt ended, for `suimon status`; one that was stopped says nothing of the endpoint."""
     if isinstance(error, SuimonError):
         failure: str | None = str(error)
     elif isinstance(error, Exception):  # Its words may hold something of a document.
