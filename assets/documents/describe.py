@@ -73,7 +73,7 @@ def describe(refresh: Refresh, report: StageReport) -> None:
             described += len(batch)
     report.changed |= described > 0
     problems = refresh.session.value("documents/count_problems", refresh.params)
-    report.counts |= {"described": described, "metadata_problems": problems}
+    report.counts |= {"metadata_written": described, "metadata_problems": problems}
 
 
 def _batches(due: Iterator[Undescribed]) -> Iterator[list[Undescribed]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from uuid import uuid4
 
@@ -72,6 +73,20 @@ def _belongs(part: str, name: str) -> bool:
     return part == name or (name == "vectors" and part.startswith("vectors_"))
 
 
+SWEPT = {"profiles": "profiles that no declaration asks for"}
+"""Words for tables whose name would say too much: a profile of a dropped document goes with its parse, uncounted."""
+
+
+def swept(removed: Mapping[str, int]) -> str:
+    """Say what the garbage collection after a drop removed: of whatever collection it was.
+
+    Args:
+        removed: rows by table.
+    """
+    counted = ", ".join(f"{count:,} {SWEPT.get(part, part)}" for part, count in removed.items() if count)
+    return f"A garbage collection followed, of what nothing reaches any more in any collection: {counted or 'nothing'}."
+
+
 @click.command()
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -98,7 +113,6 @@ def drop(name: str, yes: bool, as_json: bool) -> int:  # noqa: FBT001
     if report is None:
         console.print(f"\n{name} is gone from the table. Its contents go with the next `suimon sweep`.")
     else:
-        swept = ", ".join(f"{count:,} {part}" for part, count in report.removed.items() if count) or "nothing"
-        console.print(f"\n{name} is gone from the table. What nothing else reached was removed: {swept}.")
+        console.print(f"\n{name} is gone from the table. {swept(report.removed)}")
     console.print("What it cost, and the marks of what was erased from it, stay.")
     return 0
