@@ -120,7 +120,9 @@ class Inquiry:
         self.keeper.tally.cut_short += len(beginning) < len(document.text)
         self.keeper.tally.to_a_model += to_a_model
         told = f"{prompt('part').text}\n{prompt('whole').text}"
-        profile = assemble(parts, whole, self.wanted, document.language, title=document.title, told=told)
+        profile = assemble(
+            parts, whole, self.wanted, document.language, title=document.title, told=told, most=sizes.summary
+        )
         return profile, len(texts)
 
     async def _ask_part(

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from assets.profiles.looping import breaks_off, goes_in_circles
 from assets.profiles.schema import TITLE_CHARACTERS
 from assets.profiles.settings import Profiles
 
@@ -87,18 +88,26 @@ class _Vetting:
         return cls(_in_words(told), " ".join(map(_in_words, texts)), language, profile)
 
     def passed(self, said: Any) -> str | None:
-        """Return a text unless it is in another language, or an echo of the prompt."""
+        """Return a text unless it is in another language, an echo of the prompt, or goes round in circles."""
         text = _BLANKS.sub(" ", str(said or "")).strip()
         if not text:
             return None
-        fault = "language" if _is_foreign(text, self.language) else "echo" if self._repeats(text) else ""
-        if fault:
-            self.profile.dropped[fault] += 1
-            return None
+        faults = {
+            "language": _is_foreign(text, self.language),
+            "echo": self._repeats(text),
+            "loop": goes_in_circles(_plain(text)),
+        }
+        for fault, found in faults.items():
+            if found:
+                self.profile.dropped[fault] += 1
+                return None
         return text
 
-    def summary(self, said: Any) -> str | None:
-        """Return a summary, unless it is too short to be one."""
+    def summary(self, said: Any, most: int | None) -> str | None:
+        """Return a summary, unless it was cut off or is too short to be one."""
+        if most is not None and breaks_off(str(said or ""), most):
+            self.profile.dropped["cut_off"] += 1
+            return None
         text = self.passed(said)
         words, characters = set(_in_words(text or "").split()), set(_CJK.findall(text or ""))
         if text and len(words) < SHORTEST_SUMMARY and len(characters) < 2 * SHORTEST_SUMMARY:
@@ -131,6 +140,7 @@ def assemble(
     *,
     title: str = "",
     told: str = "",
+    most: int | None = None,
 ) -> Profile:
     """Put answers together, and leave out what the text does not bear out.
 
@@ -141,6 +151,7 @@ def assemble(
         language: of the text, as told from it; und where nothing can be told.
         title: what the document calls itself, as far as that is known: where it stands in the text, no model is heard.
         told: what the model was told, which is no part of any document.
+        most: characters that a summary may have; None where none was said.
     """
     answers = [answer for answer, _ in parts]
     head = whole or answers[0]
@@ -152,7 +163,7 @@ def assemble(
     known = len(own) <= TITLE_CHARACTERS and any(text.hold(own) for text in grounds)
     content["title"] = own if known else vetting.passed(head.get("title"))
     if wanted.summary:
-        content["summary"] = vetting.summary(head.get("summary"))
+        content["summary"] = vetting.summary(head.get("summary"), most)
     if wanted.keywords:
         content["keywords"] = vetting.keywords(_most_named(answer.get("keywords") or [] for answer in answers))
     if wanted.entities:

@@ -7,7 +7,7 @@ from assets.profiles.prompting import prompt
 from assets.profiles.settings import Profiles
 from assets.recipes import Recipe
 
-PROFILE_CODE_VERSION = "1"
+PROFILE_CODE_VERSION = "2"
 LIMITS = {"seconds_per_run", "budget"}
 
 
