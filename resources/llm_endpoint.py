@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -19,6 +20,35 @@ from resources.llm_wire import Wire
 from resources.pacing import Pacer, host_of
 
 T = TypeVar("T")
+
+
+@dataclass
+class _KnownForm:
+    """What is known of the forms in which a server can be asked for a schema.
+
+    Attributes:
+        place: of the form to ask in.
+        other: the one to ask in next time, where answers in both were accepted and fitted in neither.
+        proven: whether an answer in it did fit.
+    """
+
+    place: int = 0
+    other: int | None = None
+    proven: bool = False
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no further form is tried for the same question."""
+        return self.proven or self.other is not None
+
+    def prove(self, place: int) -> None:
+        """Keep to a form from now on: its answer fits."""
+        self.place, self.proven = place, True
+
+    def doubt(self, place: int, other: int) -> None:
+        """Take turns from now on until an answer fits: the server takes the forms, and it may be the model's fault."""
+        if not self.proven:
+            self.place, self.other = (place, other) if self.other is None else (self.other, self.place)
 
 
 class LlmEndpoint:
@@ -53,8 +83,7 @@ class LlmEndpoint:
         self.deadline_seconds = deadline_seconds
         attempts = Attempts("LLM endpoint", "`llm`", host_of(base_url), pacer)
         self._wire = Wire(base_url, api_key, model, served_model, concurrency, attempts)
-        self._form: int = 0
-        self._form_is_proven = False
+        self._form = _KnownForm()
 
     async def __aenter__(self) -> Self:
         """Open connections.
@@ -108,7 +137,9 @@ class LlmEndpoint:
         """Ask for one answer, trying again until the deadline.
 
         With a schema the server is asked for structured output; where it has none, for a JSON object, and where it
-        has not even that, by words alone. What comes is compared with the schema whatever the server promised.
+        has not even that, by words alone. What comes is compared with the schema whatever the server promised. A
+        server that takes a form and answers something else is asked in one more; where that is no better, each further
+        question is sent once, in these two by turns, until an answer fits.
 
         Args:
             messages: of the conversation, oldest first.
@@ -142,21 +173,28 @@ class LlmEndpoint:
     ) -> Completion:
         """Ask in the form that is known to work, or find out which one does."""
         prompt_tokens = completion_tokens = 0
-        place = self._form
+        misfit: tuple[int, Completion] | None = None
+        place = self._form.place
         while True:
-            last = self._form_is_proven or place == len(FORMS) - 1
+            last = self._form.is_settled or place == len(FORMS) - 1
             try:
                 answered = await self._ask(messages, schema, FORMS[place], max_tokens, temperature, seconds)
             except InputRefused as refusal:
-                if last or refusal.too_long:
+                if refusal.too_long or (last and misfit is None):
                     raise
+                if last and misfit is not None:
+                    self._form.doubt(misfit[0], misfit[0])
+                    return misfit[1].with_tokens(prompt_tokens, completion_tokens)
             else:
                 prompt_tokens += answered.prompt_tokens
                 completion_tokens += answered.completion_tokens
                 if answered.parsed is not None:
-                    self._form, self._form_is_proven = place, True
-                if last or answered.parsed is not None or answered.truncated:
+                    self._form.prove(place)
+                elif not answered.truncated and (last or misfit is not None):
+                    self._form.doubt(misfit[0] if misfit else place, place)
+                if last or misfit is not None or answered.parsed is not None or answered.truncated:
                     return answered.with_tokens(prompt_tokens, completion_tokens)
+                misfit = place, answered
             place += 1
 
     async def _ask(

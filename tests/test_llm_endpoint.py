@@ -137,6 +137,35 @@ def test_a_server_that_ignores_the_schema_in_silence_is_asked_otherwise_and_all_
     assert answer.prompt_tokens > sum(len(message["content"]) // 4 for message in server.bodies[1]["messages"])
 
 
+def test_a_server_that_takes_every_form_and_answers_nonsense_is_asked_in_one_more_once_and_then_by_turns(
+    server: LlmServer,
+) -> None:
+    server.says = lambda body: "Here you are!"
+    endpoint = door(server)
+    assert [ask(endpoint, SCHEMA).parsed for _ in range(4)] == [None] * 4
+    assert formats(server) == ["json_schema", "json_object", "json_schema", "json_object", "json_schema"]
+    server.says = lambda body: FITTING if "JSON Schema" in body["messages"][0]["content"] else "Here you are!"
+    assert [ask(endpoint, SCHEMA).parsed is None for _ in range(3)] == [False, False, False]
+    assert formats(server)[5:] == ["json_object"] * 3
+
+
+def test_a_server_without_structured_output_that_answers_nonsense_is_not_offered_it_again(server: LlmServer) -> None:
+    server.lacks = frozenset({"json_schema", "json_object"})
+    server.says = lambda body: "Here you are!"
+    endpoint = door(server)
+    assert [ask(endpoint, SCHEMA).parsed for _ in range(2)] == [None] * 2
+    assert formats(server) == ["json_schema", "json_object", None, None]
+
+
+def test_a_server_that_answers_nonsense_and_takes_no_other_form_is_asked_in_the_one(server: LlmServer) -> None:
+    server.says = lambda body: "Here you are!"
+    refusal = (400, {}, {"error": {"message": "no"}})
+    server.trouble = lambda body: None if "json_schema" in str(body.get("response_format")) else refusal
+    endpoint = door(server)
+    assert [ask(endpoint, SCHEMA).parsed for _ in range(2)] == [None] * 2
+    assert formats(server) == ["json_schema", "json_object", None, "json_schema"]
+
+
 def test_a_refusal_is_not_taken_for_missing_structured_output_once_that_has_worked(server: LlmServer) -> None:
     server.says = lambda body: FITTING
     endpoint = door(server)

@@ -285,6 +285,16 @@ def test_a_document_that_cannot_be_described_costs_itself_alone_and_waits_until_
     assert None not in shown(database).values()
 
 
+def test_a_server_that_answers_nonsense_gets_two_requests_a_document_and_one_more_a_run(
+    make: Make, llm: LlmServer
+) -> None:
+    refresh(bench := make(declared={"concurrency": 1}))
+    llm.says = lambda body: "I would rather not."
+    report, _ = describe_all(bench)
+    assert report.counts["could_not_be_described"] == 3
+    assert report.counts["requests"] == len(llm.bodies) == 2 * 3 + 1
+
+
 def test_an_llm_that_is_away_never_holds_up_the_text_and_what_it_answered_is_kept(
     make: Make, llm: LlmServer, database: Database, corpus: Path
 ) -> None:
