@@ -46,9 +46,12 @@ class _KnownForm:
         self.place, self.proven = place, True
 
     def doubt(self, place: int, other: int) -> None:
-        """Take turns from now on until an answer fits: the server takes the forms, and it may be the model's fault."""
+        """Take turns from now on until an answer fits: the server takes the forms, and it may be the model's fault.
+
+        The other one is next: who asks twice about a thing begins with the surer form for the next thing.
+        """
         if not self.proven:
-            self.place, self.other = (place, other) if self.other is None else (self.other, self.place)
+            self.place, self.other = (other, place) if self.other is None else (self.other, self.place)
 
 
 class LlmEndpoint:

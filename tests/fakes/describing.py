@@ -24,10 +24,17 @@ def data_of(body: Body) -> str:
     return found[2]
 
 
+def _in_words(body: Body) -> str:
+    """Return the schema as it is told where a server is not asked for structured output by it."""
+    return str(body["messages"][0]["content"]).rpartition("JSON Schema:\n")[2]
+
+
 def describe(body: Body) -> str:
     """Describe a text as a good model would, with one entity that is not in it."""
     text = data_of(body)
-    wanted = body["response_format"]["json_schema"]["schema"]["properties"]
+    form = body.get("response_format") or {}
+    told = form["json_schema"]["schema"] if "json_schema" in form else json.loads(_in_words(body))
+    wanted = told["properties"]
     japanese = "水" in text
     said: dict[str, Any] = {
         "title": "水門の点検" if japanese else "About the gate",
