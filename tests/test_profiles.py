@@ -141,6 +141,44 @@ def test_another_model_or_other_fields_mean_another_recipe(
     assert len(llm.bodies) == 6
 
 
+def test_what_another_model_said_is_shown_until_the_new_one_has_said_something(
+    make: Make, llm: LlmServer, database: Database, corpus: Path
+) -> None:
+    refresh(bench := make())
+    describe_all(bench)
+    before = shown(database)
+    other = make(declared={"model": "larger", "deadline_seconds": 0.3, "concurrency": 1})
+    llm.script = [None]
+    llm.trouble = lambda body: (503, {}, {"error": {"message": "down"}})
+    llm.says = lambda body: describe(body).replace("It begins", "This begins").replace("手順", "要領")
+    with pytest.raises(EndpointUnavailable):
+        describe_all(other)
+    changed = [uri for uri, profile in shown(database).items() if profile != before[uri]]
+    assert len(changed) == 1, "what the new model said"
+    write(corpus, "copy.md", (corpus / "gate.md").read_text())
+    refresh(other)
+    assert None not in shown(database).values()
+    report = sweep(other, run_id="sweep", keep_days=0, keep_publishes=1)
+    assert report.removed["profiles"] == 1, "of the document that the new model described"
+    assert verify(other, None, repair=False, run_id="verify") == []
+    llm.trouble = None
+    assert describe_all(other)[0].counts["described"] == 2
+    assert not [uri for uri, profile in shown(database).items() if profile == before.get(uri)]
+    assert sweep(other, run_id="sweep-2", keep_days=0, keep_publishes=1).removed["profiles"] == 2
+    assert verify(other, None, repair=False, run_id="verify") == []
+
+
+def test_where_something_else_is_to_be_said_nothing_of_before_is_shown(
+    make: Make, llm: LlmServer, database: Database
+) -> None:
+    refresh(bench := make())
+    describe_all(bench)
+    llm.trouble = lambda body: (503, {}, {"error": {"message": "down"}})
+    with pytest.raises(EndpointUnavailable):
+        describe_all(make(profiles={"kinds": ["law", "notice"]}, declared={"deadline_seconds": 0.3}))
+    assert set(shown(database).values()) == {None}
+
+
 def test_a_new_prompt_is_for_new_documents_until_somebody_asks_for_a_rebuild(
     make: Make, llm: LlmServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

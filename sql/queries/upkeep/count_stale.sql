@@ -14,14 +14,4 @@ SELECT
         SELECT count(*) FROM rate_usage AS u
         WHERE u.second < clock_timestamp() - interval '1 hour'
     ) AS rate_usage,
-    (
-        SELECT count(*) FROM profiles AS p
-        WHERE
-            NOT EXISTS (
-                SELECT 1
-                FROM collections AS c
-                INNER JOIN recipes AS wanted ON c.profile_recipe_id = wanted.recipe_id
-                INNER JOIN recipes AS r ON wanted.stage = r.stage AND wanted.declared = r.declared
-                WHERE r.recipe_id = p.recipe_id
-            )
-    ) AS profiles
+    (SELECT count(*) FROM stale_profiles) AS profiles

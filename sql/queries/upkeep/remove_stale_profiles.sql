@@ -1,5 +1,5 @@
--- Purpose: remove profiles, answers and failures under recipes that no collection asks for any more; how many
--- profiles.
+-- Purpose: remove profiles, answers and failures under recipes that no collection asks for any more, without profiles
+-- that are shown until newer ones are there; how many profiles.
 -- Parameters: none. Index: profiles (elements_id, recipe_id).
 WITH in_force AS (
     SELECT DISTINCT r.recipe_id
@@ -19,4 +19,4 @@ failures AS (
 )
 
 DELETE FROM profiles
-WHERE recipe_id NOT IN (SELECT i.recipe_id FROM in_force AS i)
+WHERE profile_id IN (SELECT p.profile_id FROM stale_profiles AS p)
