@@ -250,7 +250,8 @@ def test_profiles_follow_a_refresh_and_are_brought_up_to_date_by_a_command(
     llm.says = describe
     assert run(["profile", "notes"]) == 0
     told = told_of(capsys)
-    assert "notes: profiles: nothing to do" in told
+    assert "notes: profiles: nothing was asked" in told
+    assert "1 document could not be described; `suimon profile notes --retry` asks again." in told
     assert "findings in few_documents_could_not_be_described" in told
     assert run(["profile", "notes", "--retry", "--json"]) == 0
     (again,) = json.loads(capsys.readouterr().out)

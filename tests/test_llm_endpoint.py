@@ -159,7 +159,7 @@ def test_a_server_without_structured_output_that_answers_nonsense_is_not_offered
 
 def test_a_server_that_answers_nonsense_and_takes_no_other_form_is_asked_in_the_one(server: LlmServer) -> None:
     server.says = lambda body: "Here you are!"
-    refusal = (400, {}, {"error": {"message": "no"}})
+    refusal: Scripted = (400, {}, {"error": {"message": "no"}})
     server.trouble = lambda body: None if "json_schema" in str(body.get("response_format")) else refusal
     endpoint = door(server)
     assert [ask(endpoint, SCHEMA).parsed for _ in range(2)] == [None] * 2
