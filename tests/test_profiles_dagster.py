@@ -449,4 +449,4 @@ def test_the_sensor_says_what_keeps_it_from_asking(
     monkeypatch.setenv("SUIMON_DATABASE_URL", f"postgresql://nobody@127.0.0.1:{free_port()}/none")
     assert SENTENCE.fullmatch(str(tick()))
     (tmp_path / "collections.yaml").write_text("colections: {}")
-    assert "collections is missing; add it" in tick()
+    assert "colections is not a known key; did you mean collections?" in tick()
