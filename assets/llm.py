@@ -97,13 +97,14 @@ LOCAL_LLM = {
 """What `local: true` stands for; each of it can be declared otherwise."""
 
 
-def open_endpoint(llm: Llm, base_url: str, pacer: Pacer | None) -> LlmEndpoint:
+def open_endpoint(llm: Llm, base_url: str, pacer: Pacer | None, *, keeps: bool = False) -> LlmEndpoint:
     """Make the door to a declared LLM; nothing is sent yet.
 
     Args:
         llm: as declared.
         base_url: the declared one, or that of the local server.
         pacer: says when a request may be sent.
+        keeps: whether its answers are kept as they come.
     """
     return LlmEndpoint(
         base_url=base_url,
@@ -113,6 +114,7 @@ def open_endpoint(llm: Llm, base_url: str, pacer: Pacer | None) -> LlmEndpoint:
         deadline_seconds=llm.deadline_seconds,
         served_model=llm.served_model,
         pacer=pacer,
+        keeps=keeps,
     )
 
 

@@ -236,10 +236,13 @@ class Workbench:
             )
         return self.llm
 
-    def open_llm(self) -> LlmEndpoint:
+    def open_llm(self, *, keeps: bool = False) -> LlmEndpoint:
         """Return a door to the declared LLM that nobody else opens or closes.
 
         What it is asked is paced together with all other processes on the database, where this login may write there.
+
+        Args:
+            keeps: whether its answers are kept as they come, which a failure then says.
 
         Raises:
             ConfigurationError: none is declared, or the extra that it needs is not installed.
@@ -248,7 +251,7 @@ class Workbench:
         base_url = llm.base_url or self.doors.llm_url()
         limits = llm.requests_per_minute, llm.tokens_per_minute
         paced = RateLimiter(self.ledger, limits_name(base_url), *limits) if self.ledger is not None else None
-        return open_endpoint(llm, base_url, paced)
+        return open_endpoint(llm, base_url, paced, keeps=keeps)
 
     def close(self) -> None:
         """End the processes that were started."""

@@ -71,6 +71,7 @@ class LlmEndpoint:
         deadline_seconds: float,
         served_model: str | None = None,
         pacer: Pacer | None = None,
+        keeps: bool = False,
     ) -> None:
         """Describe the endpoint; nothing is sent yet.
 
@@ -82,9 +83,10 @@ class LlmEndpoint:
             deadline_seconds: for one request with all its retries.
             served_model: the name under which it has to answer; None for whatever it says first.
             pacer: says when a request may be sent; None where nobody else is to be considered.
+            keeps: whether its answers are kept as they come, so that a second try begins where the first ended.
         """
         self.deadline_seconds = deadline_seconds
-        attempts = Attempts("LLM endpoint", "`llm`", host_of(base_url), pacer)
+        attempts = Attempts("LLM endpoint", "`llm`", host_of(base_url), pacer, keeps)
         self._wire = Wire(base_url, api_key, model, served_model, concurrency, attempts)
         self._form = _KnownForm()
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from assets.llm import Llm, record_cost
+from assets.llm import Llm, open_endpoint, record_cost
 from assets.workbench import Workbench
 from pipelines.config import load
 from resources import local_llm
-from resources.errors import ConfigurationError
+from resources.errors import ConfigurationError, EndpointUnavailable
 from resources.llm_endpoint import LlmEndpoint
 from resources.postgres import Database
 from tests.conftest import rows
@@ -88,3 +88,16 @@ def test_what_an_llm_was_asked_is_in_the_ledger_with_both_prices(
         database, "SELECT stage, requests, inputs, tokens, output_tokens, cost, currency FROM search.costs", "pipeline"
     )
     assert [(*row[:5], float(row[5]), row[6]) for row in found] == [("answers", 6, 4, 2200, 200, 0.006, "EUR")]
+
+
+@pytest.mark.parametrize(
+    ("keeps", "said"), [(True, "what it had answered is kept, so try again"), (False, "; ask again")]
+)
+def test_only_who_keeps_answers_says_that_they_are_kept(keeps: bool, said: str) -> None:
+    llm = Llm.model_validate({"base_url": "http://127.0.0.1:9/v1", "model": "m", "deadline_seconds": 0.1})
+
+    async def ask(endpoint: LlmEndpoint) -> None:
+        await endpoint.complete([{"role": "user", "content": "gate?"}], max_tokens=8)
+
+    with pytest.raises(EndpointUnavailable, match=f"{said} when it is back"):
+        open_endpoint(llm, "http://127.0.0.1:9/v1", None, keeps=keeps).run(ask)

@@ -139,7 +139,7 @@ def _describe(
     who = {"collection": refresh.name, "run_id": refresh.run_id, "timezone": refresh.settings.timezone}
     spent = refresh.session.rows(Spent, "profiles/read_spent", who)[0]
     line = Line(refresh, wanted, llm, recipe_id, waiting, Wallet.of(llm, wanted.budget, spent))
-    refresh.bench.open_llm().run(line.run)
+    refresh.bench.open_llm(keeps=True).run(line.run)
     tally = line.tally
     left = refresh.session.record("profiles/count_unprofiled", refresh.params)["waiting"]
     report.changed = True
