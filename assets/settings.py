@@ -24,7 +24,7 @@ from pydantic import (
 from assets.declaring import Address, Settings
 from assets.documents.patterns import check_link, check_path_pattern, check_sidecar, hint, sidecar_glob
 from assets.documents.values import FieldType, NotOfType, convert
-from assets.profiles.settings import WrittenProfiles
+from assets.profiles.settings import Profiles
 
 TokenizerName = Literal["xlm-roberta", "cl100k_base", "o200k_base", "estimate"]
 
@@ -376,7 +376,7 @@ class Collection(Settings):
         default_factory=lambda: Chunking.model_validate({}), description="How documents are cut."
     )
     limits: Limits = Field(default_factory=lambda: Limits.model_validate({}), description="Bounds that stop a publish.")
-    profiles: WrittenProfiles = Field(
+    profiles: Profiles | None = Field(
         None, description="What the LLM is to say of each document; without it, nothing is asked."
     )
     budget: Budget = Field(

@@ -190,6 +190,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> C
     """
     path = path or config_path(environ)
     content = _read(path)
+    _refuse_empty_profiles(content, path.name)
     overlay_name = environ.get(ENVIRONMENT_VARIABLE)
     if overlay_name:
         overlay = path.with_name(f"{path.stem}.{overlay_name}{path.suffix}")
@@ -276,6 +277,21 @@ def _complete_local_models(content: dict[str, Any]) -> None:
     llm = content.get("llm")
     if isinstance(llm, dict) and llm.get("local") is True and "base_url" not in llm:
         content["llm"] = LOCAL_LLM | llm
+
+
+def _refuse_empty_profiles(content: dict[str, Any], file: str) -> None:
+    """Refuse `profiles:` with nothing behind it, which looks as if profiles were asked for; an overlay may say null.
+
+    Raises:
+        ConfigurationError: a collection has it.
+    """
+    collections = content.get("collections")
+    for name, collection in collections.items() if isinstance(collections, dict) else ():
+        if isinstance(collection, dict) and "profiles" in collection and collection["profiles"] is None:
+            raise ConfigurationError(
+                f"{file}: collections.{name}.profiles is empty; write profiles: {{}} for what is asked by default, or "
+                "leave it out."
+            )
 
 
 def _sentence(error: ValidationError, file: str) -> str:

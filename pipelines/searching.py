@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from assets.workbench import Workbench
+from pipelines.config import Config
 from pipelines.frameworks.client import SearchClient
 from pipelines.frameworks.passages import Mode, Question, bounded, sendable, written
 from pipelines.frameworks.refusals import Wording
@@ -64,6 +65,26 @@ def search(bench: Workbench, asked: Asked) -> list[dict[str, Any]]:
     question = _question(asked)
     with _asking(bench, asked.role) as client:
         return [dict(passage.row) for passage in client.ask(question)]
+
+
+def check_collection(bench: Workbench, config: Config, name: str | None, role: str | None) -> None:
+    """Make sure that there is a collection to ask: a declared one, or one of which the caller sees something.
+
+    Args:
+        bench: settings and doors.
+        config: the declaration.
+        name: of the collection; None for all.
+        role: the database role that asks; None for the reader role.
+
+    Raises:
+        ConfigurationError: there is none; the message offers the nearest that is declared.
+    """
+    if name is None or name in config.declaration.collections:
+        return
+    with _asking(bench, role) as client:
+        (found,) = client.read("serving/sees_collection", {"collection": sendable(name)})
+    if not found["seen"]:
+        config.collection(name)
 
 
 def explain(bench: Workbench, asked: Asked) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 from assets.engine import STAGES
 from assets.refresh import StageReport, end_refresh, open_refresh, run_stage
 from assets.settings import Collection
-from assets.vectors.spaces import KnownSpace, find_space
+from assets.vectors.spaces import KnownSpace, find_space, make_space
 from assets.workbench import Workbench
 from resources.errors import ConfigurationError, EndpointRefused, PermanentError
 from resources.postgres import Database
@@ -315,3 +315,14 @@ def test_a_text_that_two_collections_share_is_embedded_once(
     assert endpoint.texts == ["The weir is closed for repairs."]
     seen = rows(database, "SELECT DISTINCT uri FROM search.chunks WHERE collection = 'copies' ORDER BY uri")
     assert [uri for (uri,) in seen] == ["copy.md", "own.txt"]
+
+
+def test_a_session_that_has_met_no_vector_makes_a_space_and_makes_its_function_anew(database: Database) -> None:
+    """A setting of pgvector's may be written into a function only where its library is loaded, or by a superuser."""
+    probed = {"model": "m", "query_model": "m", "served_model": "m", "dimensions": 3, "storage": "vector"}
+    probed |= {"passage_prefix": "", "query_prefix": "", "normalised": True, "token_limit": 512}
+    with database.connect() as session:
+        made = make_space(session, "small", probed | {"tokenizer": "estimate", "max_inputs": 8})
+    assert made.live
+    with database.connect(role="owner") as session:
+        session.connection.execute("SELECT make_nearest(space_id) FROM spaces")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import Field, field_validator
 
 from assets.declaring import Settings
 
@@ -78,13 +78,3 @@ def refers(node: Any) -> bool:
     if isinstance(node, dict):
         return bool({"$ref", "$dynamicRef", "$schema", "$id"} & set(node)) or any(map(refers, node.values()))
     return isinstance(node, list) and any(map(refers, node))
-
-
-def _written(value: Any) -> Any:
-    if value is None:  # As of a key with nothing behind it, which looks as if profiles were asked for.
-        raise ValueError("is empty; write profiles: {} for what is asked by default, or leave it out")
-    return value
-
-
-WrittenProfiles = Annotated[Profiles | None, BeforeValidator(_written)]
-"""The profiles that a collection asks for; None where it says nothing of them."""

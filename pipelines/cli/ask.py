@@ -9,6 +9,7 @@ import click
 
 from pipelines.cli.output import console, emit_json, progress_bars, table
 from pipelines.config import load
+from pipelines.searching import check_collection
 from pipelines.workbench import make_workbench
 
 if TYPE_CHECKING:
@@ -36,12 +37,12 @@ def ask(question: tuple[str, ...], collection: str | None, k: int | None, role: 
     from pipelines.answering import ask as answer_of
 
     config = load()
+    bench = make_workbench(config)
+    check_collection(bench, config, collection, role)
     wanted = {"collection": collection} if collection else None
     streams = not as_json and console.is_terminal
     asked = " ".join(question)
-    answer = answer_of(make_workbench(config), asked, k=k, filter=wanted, role=role, listen=_say if streams else None)
-    if not answer.retrieved and collection is not None:
-        config.collection(collection)  # What is published may be asked though it is not declared; a typo is named.
+    answer = answer_of(bench, asked, k=k, filter=wanted, role=role, listen=_say if streams else None)
     if as_json:
         emit_json(answer.as_json())
         return

@@ -14,7 +14,7 @@ from rich.markup import escape
 from pipelines.cli.output import console, emit_json
 from pipelines.config import load
 from pipelines.frameworks.passages import Mode
-from pipelines.searching import Asked, explain
+from pipelines.searching import Asked, check_collection, explain
 from pipelines.searching import embed as written_vector
 from pipelines.searching import search as find
 from pipelines.workbench import make_workbench
@@ -47,9 +47,8 @@ def search(
     config = load()
     asked = Asked(_question(words), k, mode, _filter(written, collection), neighbours, role)
     bench = make_workbench(config)
+    check_collection(bench, config, collection, role)
     found = find(bench, asked)
-    if not found and collection is not None:
-        config.collection(collection)  # What is published may be searched though it is not declared; a typo is named.
     how = explain(bench, asked) if explained else None
     if as_json:
         emit_json(found if how is None else {"passages": found, "explanation": how})

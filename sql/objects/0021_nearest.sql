@@ -4,7 +4,8 @@
 
 -- Makes the function nearest_in_SPACE; the space is there, and its name was checked. It gives null where fewer than k
 -- come out, as where the index gave texts that no document has any more. 100 is how many the index gives at once; k
--- is 90 at most.
+-- is 90 at most. pgvector's own settings are no part of the function: who owns it may not write them down before the
+-- library is there, as in a restore.
 -- Index: the space's own; chunks_by_text_id.
 CREATE OR REPLACE FUNCTION make_nearest(space integer) RETURNS void
 LANGUAGE plpgsql
@@ -19,15 +20,16 @@ BEGIN
         'CREATE OR REPLACE FUNCTION %1$I(question {extension}.vector, k integer, neighbours integer)
          RETURNS {search}.passage[]
          LANGUAGE plpgsql STABLE
-         SET hnsw.ef_search = 100
-         SET hnsw.iterative_scan = off
          SET plan_cache_mode = force_generic_plan
          SET enable_hashjoin = off
          SET enable_mergejoin = off
          AS $made$
          DECLARE
+             ef_search CONSTANT text := current_setting(''hnsw.ef_search'');
+             iterative_scan CONSTANT text := current_setting(''hnsw.iterative_scan'');
              found {search}.passage[];
          BEGIN
+             PERFORM set_config(''hnsw.ef_search'', ''100'', true), set_config(''hnsw.iterative_scan'', ''off'', true);
              SELECT array_agg(ROW(f.*)::{search}.passage) INTO found
              FROM (
                  SELECT (row_number() OVER (ORDER BY n.distance))::integer, s.collection, s.uri,
@@ -54,6 +56,9 @@ BEGIN
                  INNER JOIN publishes AS p ON s.publish_id = p.publish_id
                  ORDER BY n.distance LIMIT k
              ) AS f;
+             PERFORM
+                 set_config(''hnsw.ef_search'', ef_search, true),
+                 set_config(''hnsw.iterative_scan'', iterative_scan, true);
              RETURN CASE WHEN cardinality(found) = k THEN found END;
          END
          $made$',
