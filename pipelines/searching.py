@@ -82,8 +82,8 @@ def check_collection(bench: Workbench, config: Config, name: str | None, role: s
     if name is None or name in config.declaration.collections:
         return
     with _asking(bench, role) as client:
-        (found,) = client.read("serving/sees_collection", {"collection": sendable(name)})
-    if not found["seen"]:
+        seen = client.read("serving/sees_collection", {"collection": sendable(name)})
+    if not seen:
         config.collection(name)
 
 

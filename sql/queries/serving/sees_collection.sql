@@ -1,7 +1,6 @@
--- Purpose: whether the caller sees anything of a collection.
+-- Purpose: whether the caller sees anything of a collection: one row, or none.
 -- Parameters: collection. Index: heads_by_uri.
-SELECT
-    EXISTS (
-        SELECT 1 FROM {search}.documents AS d
-        WHERE d.collection = %(collection)s
-    ) AS seen
+SELECT d.collection
+FROM {search}.documents AS d
+WHERE d.collection = %(collection)s
+LIMIT 1
