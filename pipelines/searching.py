@@ -82,8 +82,8 @@ def check_collection(bench: Workbench, config: Config, name: str | None, role: s
     if name is None or name in config.declaration.collections:
         return
     with _asking(bench, role) as client:
-        seen = client.read("serving/sees_collection", {"collection": sendable(name)})
-    if not seen:
+        (seen,) = client.read("serving/count_documents", {"collection": sendable(name)})
+    if not seen["documents"]:
         config.collection(name)
 
 

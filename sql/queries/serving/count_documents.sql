@@ -1,6 +1,5 @@
--- Purpose: whether the caller sees anything of a collection: one row, or none.
+-- Purpose: how many documents of a collection the caller sees.
 -- Parameters: collection. Index: heads_by_uri.
-SELECT d.collection
+SELECT count(*) AS documents
 FROM {search}.documents AS d
 WHERE d.collection = %(collection)s
-LIMIT 1
