@@ -29,19 +29,26 @@ def other() -> Iterator[EmbeddingServer]:
         yield server
 
 
+@pytest.fixture
+def told(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Runs a command that has to end with a code; returns what it printed."""
+
+    def run_it(*arguments: str, code: int = 0) -> str:
+        assert run(list(arguments)) == code
+        return "".join(capsys.readouterr())
+
+    return run_it
+
+
 def test_a_model_is_changed_from_the_command_line(
     request: pytest.FixtureRequest,
-    capsys: pytest.CaptureFixture[str],
+    told: Callable[..., str],
     endpoint: EmbeddingServer,
     other: EmbeddingServer,
     database: Database,
     corpus: Path,
 ) -> None:
     write_declaration = request.getfixturevalue("declare")
-
-    def told(*arguments: str, code: int = 0) -> str:
-        assert run(list(arguments)) == code
-        return "".join(capsys.readouterr())
 
     assert "notes: published" in told("refresh")
     small = {"base_url": endpoint.url, "model": "fake"}
@@ -74,17 +81,13 @@ def test_a_model_is_changed_from_the_command_line(
 
 def test_what_is_published_and_not_declared_keeps_a_space_from_being_complete_and_is_named(
     request: pytest.FixtureRequest,
-    capsys: pytest.CaptureFixture[str],
+    told: Callable[..., str],
     endpoint: EmbeddingServer,
     other: EmbeddingServer,
     tmp_path: Path,
     corpus: Path,
 ) -> None:
     write_declaration = request.getfixturevalue("declare")
-
-    def told(*arguments: str, code: int = 0) -> str:
-        assert run(list(arguments)) == code
-        return "".join(capsys.readouterr())
 
     spaces = {"small": {"base_url": endpoint.url, "model": "fake"}, "large": {"base_url": other.url, "model": "new"}}
     write(tmp_path, "golden.jsonl", '{"question": "When is it closed?", "answers": ["gate.md"]}\n')
