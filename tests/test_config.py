@@ -271,6 +271,14 @@ def test_a_variable_has_a_default_as_in_a_shell(
     assert config.collection("notes").source == expected
 
 
+def test_an_overlay_may_take_profiles_away(tmp_path: Path) -> None:
+    path = tmp_path / "collections.yaml"
+    path.write_text("collections: {notes: {source: docs, profiles: {}}}")
+    path.with_name("collections.staging.yaml").write_text("collections: {notes: {profiles: }}")
+    assert load(path, {}).collection("notes").profiles is not None
+    assert load(path, {"SUIMON_ENV": "staging"}).collection("notes").profiles is None
+
+
 def test_a_missing_variable_is_named_with_the_key_that_needs_it(tmp_path: Path) -> None:
     said = complaint(tmp_path, "collections: {notes: {source: 's3://${BUCKET}'}}")
     assert [part for part in ("collections.yaml", "notes", "source", "BUCKET", ".env") if part not in said] == []

@@ -30,6 +30,7 @@ from assets.workbench import Workbench
 from resources import failpoints
 from resources.errors import SuimonError
 from resources.postgres import Session
+from resources.wording import counted
 
 
 @dataclass
@@ -189,8 +190,7 @@ def undescribed(name: str, failed: int) -> str:
         name: of the collection.
         failed: how many.
     """
-    documents = "document" if failed == 1 else "documents"
-    return f"{failed} {documents} could not be described; `suimon profile {name} --retry` asks again."
+    return f"{counted(failed, 'document')} could not be described; `suimon profile {name} --retry` asks again."
 
 
 def audit(refresh: Refresh) -> list[AuditResult]:

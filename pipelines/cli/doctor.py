@@ -146,7 +146,7 @@ def _readers(bench: Workbench) -> str:
     if missing:
         return f"no such role: {', '.join(missing)}; who should read as it reads nothing until it is created"
     restricted = len({rule.collection for rule in rules if rule.readers is not None})
-    return f"{counted(restricted, 'collection')} with readers of its own, all of whose roles exist"
+    return f"{counted(restricted, 'collection')} with declared readers, all of whose roles exist"
 
 
 def _schema(bench: Workbench) -> str:
